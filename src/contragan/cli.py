@@ -1,0 +1,207 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from contragan.errors import UserError
+
+app = typer.Typer(
+    name="contragan",
+    help="Train, compare and understand class-conditional GANs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+recipes_app = typer.Typer(help="List recipes, or show one.", invoke_without_command=True)
+app.add_typer(recipes_app, name="recipes")
+
+Which = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: same result.")]
+
+
+def main() -> NoReturn:
+    """Entry point: bad input gets one clear line and exit code 2, never a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from contragan import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@recipes_app.callback()
+def recipes(context: typer.Context) -> None:
+    """List the recipes, a line each."""
+    if context.invoked_subcommand is not None:
+        return
+    from contragan.catalog import descriptions
+
+    lines = descriptions()
+    width = max(map(len, lines))
+    for name, description in lines.items():
+        print(f"{name:<{width}}  {description}")
+
+
+@recipes_app.command("show")
+def show(name: Annotated[str, typer.Argument(help="A recipe's name.")]) -> None:
+    """Print one recipe."""
+    from contragan.catalog import recipe_text
+
+    print(recipe_text(name), end="")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or the path of a YAML file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set (digits needs none).")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default runs/RECIPE/SEED.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+    ] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Save and stop after so many minutes.")
+    ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+    ] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+) -> None:
+    """Train a GAN from a recipe."""
+    from contragan.console import make_console, note
+    from contragan.recipe import load_recipe
+    from contragan.training.train import Request, train
+
+    request = Request(
+        name=recipe,
+        recipe=load_recipe(recipe, overrides),
+        data=data,
+        seed=seed,
+        out=out,
+        resume=resume,
+        max_minutes=max_minutes,
+        skip_unreadable=skip_unreadable,
+        devices=devices,
+        nodes=nodes,
+    )
+    console = make_console()
+    outcome = train(request, console)
+    for line in outcome.lines():
+        note(console, line)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def sample(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Names or indices, separated by commas; default all.")
+    ] = None,
+    num: Annotated[
+        int | None, typer.Option(help="How many images in all; default 10 a class.")
+    ] = None,
+    truncation: Annotated[
+        float | None, typer.Option(help="Redraw latent coordinates beyond this.")
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path, typer.Option(help="FILE.png: a grid; FILE.npz: arrays; else a folder of PNGs.")
+    ] = Path("samples.png"),
+    which: Which = "best",
+) -> None:
+    """Generate images of chosen classes; needs no data set."""
+    from contragan.console import make_console, note
+    from contragan.export import export_samples
+    from contragan.sampling import load
+
+    console = make_console()
+    model = load(run, which=which)
+    for line in model.notes:
+        note(console, f"note: {line}")
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    written = export_samples(
+        model, out, classes=names, num=num, seed=seed, truncation=truncation, console=console
+    )
+    note(console, written)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
+    features: Annotated[
+        str | None, typer.Option(help="efficientnet-lite0, inception, pixels or timm:MODEL.")
+    ] = None,
+    num: Annotated[int | None, typer.Option(min=2, help="How many images to generate.")] = None,
+    reference: Annotated[
+        Literal["train", "test"] | None, typer.Option(help="Which real images to compare with.")
+    ] = None,
+    batch_norm: Annotated[
+        Literal["running", "batch", "standing"] | None,
+        typer.Option(help="Which batch-norm statistics the generator uses."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File with the extractor's weights (inception).")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; default where the run had it.")
+    ] = None,
+    seed: Seed = 0,
+    which: Which = "best",
+    ema: Annotated[
+        bool | None, typer.Option("--ema/--no-ema", help="Moving average of the weights, or not.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the record to this file as well.")
+    ] = None,
+) -> None:
+    """Score a trained generator: Fréchet distance and class fidelity, with the whole protocol."""
+    from contragan.console import make_console, note
+    from contragan.evaluation import default_config, evaluate_trained, record_result
+    from contragan.metrics import to_table
+    from contragan.runs.run import load_trained
+
+    console = make_console()
+    trained = load_trained(run, which, ema)
+    for line in trained.notes:
+        note(console, f"note: {line}")
+    config = default_config(
+        trained.run.recipe,
+        features=features,
+        num_images=num,
+        reference=reference,
+        batch_norm=batch_norm,
+    )
+    record = evaluate_trained(
+        trained, config, data=data, seed=seed, console=console, weights=weights
+    )
+    record_result(trained, record, json_file)
+    console.print(to_table(record))
+    for warning in record.warnings:
+        note(console, f"warning: {warning}")

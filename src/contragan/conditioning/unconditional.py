@@ -1,0 +1,31 @@
+"""No conditioning: the discriminator does not see labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contragan.conditioning.base import Conditioning
+from contragan.config import Config
+from contragan.layers import Layers
+from contragan.types import DiscriminatorOutput
+
+
+class UnconditionalConfig(Config):
+    """Settings of :class:`UnconditionalHead`."""
+
+    kind: Literal["unconditional"]
+
+    def build(self, feature_dim: int, num_classes: int, layers: Layers) -> UnconditionalHead:
+        return UnconditionalHead(feature_dim, num_classes, layers)
+
+
+class UnconditionalHead(Conditioning):
+    """One linear layer to the authenticity logit."""
+
+    def forward(
+        self, feature: Float[Tensor, "B D"], label: Int[Tensor, " B"]
+    ) -> DiscriminatorOutput:
+        return DiscriminatorOutput(logit=self.adversarial(feature).squeeze(1), label=label)

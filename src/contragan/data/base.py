@@ -1,0 +1,134 @@
+"""What every data set has in common: its settings, where its pixels come from, what it becomes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from contragan.config import Config
+from contragan.data.preprocess import Preprocess
+
+Split = Literal["train", "test"]
+Pixels = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """One split of a data set, decoded.
+
+    ``images`` (N, H, W, C) uint8 is an array in memory or a read-only memory map, ``labels`` (N,)
+    are class indices into ``class_names``. ``fingerprint`` is a hash of pixels, labels and names:
+    the same content has the same fingerprint wherever its files lie. ``notes`` are remarks for the
+    user, ``skipped`` counts unreadable images that were left out.
+    """
+
+    images: Pixels
+    labels: Labels
+    class_names: tuple[str, ...]
+    fingerprint: str
+    name: str
+    split: Split
+    notes: tuple[str, ...] = ()
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @cached_property
+    def class_counts(self) -> Labels:
+        """Number of images of each class, (K,)."""
+        return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some decoded rows: ``images`` (n, H, W, C), ``labels`` (n,), and the rows that failed.
+
+    ``failures`` holds one message for each image that could not be read and is not in ``images``.
+    """
+
+    images: Pixels
+    labels: Labels
+    failures: tuple[str, ...] = ()
+
+
+class Rows(Protocol):
+    """Undecoded images that can be read by row, from several threads at once."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int, preprocess: Preprocess) -> Block:
+        """Decode rows ``start`` to ``stop``."""
+
+
+class Source(Protocol):
+    """One split of a data set before it is decoded.
+
+    ``key_parts`` change whenever the content may have changed and are cheap to get; ``open`` is
+    called only when nothing decoded is at hand.
+    """
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def key_parts(self) -> Iterable[str]: ...
+
+    def open(self) -> Rows: ...
+
+
+class DatasetConfig(Config, ABC):
+    """Settings that every data set has.
+
+    Images become ``resolution`` x ``resolution`` with ``channels`` channels. ``horizontal_flip``
+    mirrors training images with probability 1/2. ``fake_labels`` says how labels of generated
+    images are drawn: from the training set's frequencies, or uniformly. ``classes`` keeps only
+    those classes, by name or folder name, in the order given.
+    """
+
+    enlarges: ClassVar[bool] = True
+    """Whether images smaller than the resolution are enlarged; a user's own are not."""
+
+    resolution: Annotated[int, Field(ge=8, le=1024)]
+    channels: Literal[1, 3]
+    horizontal_flip: bool
+    fake_labels: Literal["training", "uniform"]
+    classes: tuple[str, ...] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if classes is not None and len(classes) < 2:
+            raise ValueError("needs at least two classes, or null for all of them")
+        if classes is not None and len(set(classes)) < len(classes):
+            raise ValueError("names a class twice")
+        return classes
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How one image of this data set becomes an array."""
+        return Preprocess(self.resolution, self.channels, self.enlarges)
+
+    @abstractmethod
+    def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
+        """Find the split's images under ``root``, or below ``downloads`` where it is None.
+
+        Raises:
+            UserError: they are not there, or not laid out as expected.
+        """

@@ -1,0 +1,56 @@
+"""How much memory may be taken."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+
+def available_memory() -> int:
+    """Bytes of main memory that this process could still take, container limits included."""
+    return min(_machine(), *_cgroups())
+
+
+def _machine() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _cgroups() -> list[int]:
+    rooms = [2**63]
+    for limit, usage in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        folder = Path("/sys/fs/cgroup")
+        try:
+            rooms.append(int((folder / limit).read_text()) - int((folder / usage).read_text()))
+        except (OSError, ValueError):  # no such group, or no limit
+            continue
+    return rooms
+
+
+def processes_here() -> int:
+    """Processes of this job on this machine, which share its memory."""
+    return max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+
+
+def fits_in_memory(num_bytes: int, share: float) -> bool:
+    """Whether ``num_bytes`` are at most ``share`` of the available memory of this process."""
+    return num_bytes <= share * available_memory() / processes_here()
+
+
+def fits_on_device(num_bytes: int, device: torch.device, share: float) -> bool:
+    """Whether ``num_bytes`` are at most ``share`` of what is free on an accelerator."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return num_bytes <= share * free
+    # Other accelerators share main memory.
+    return fits_in_memory(num_bytes, share)

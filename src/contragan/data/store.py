@@ -1,0 +1,266 @@
+"""Decoded images, packed into one file and found again by what they were decoded from."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contragan.data.base import Block, Labels, Pixels, Rows, Source
+from contragan.data.locking import lock
+from contragan.data.preprocess import Preprocess
+from contragan.errors import UserError
+
+FORMAT = 1
+ROWS_PER_TASK = 64
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images decoded so far, and of all."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder with ``pixels.u8`` (N, H, W, C), ``labels.npy`` (N,) and ``index.json``."""
+
+    folder: Path
+    shape: tuple[int, int, int, int]
+    fingerprint: str
+    failures: tuple[str, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the pixels."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def pixels(self, in_memory: bool) -> Pixels:
+        """The images, read into memory or as a read-only memory map."""
+        path = self.folder / "pixels.u8"
+        if in_memory:
+            return np.fromfile(path, np.uint8).reshape(self.shape)
+        return np.memmap(path, np.uint8, "r", shape=self.shape)
+
+    def labels(self) -> Labels:
+        """The labels, (N,)."""
+        labels: Labels = np.load(self.folder / "labels.npy", allow_pickle=False)
+        return labels
+
+
+def default_cache() -> Path:
+    """``$CONTRAGAN_CACHE``, or ``~/.cache/contragan``."""
+    return Path(os.environ.get("CONTRAGAN_CACHE") or "~/.cache/contragan").expanduser()
+
+
+def find_or_build(
+    source: Source,
+    preprocess: Preprocess,
+    cache: Path,
+    *,
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+) -> Store:
+    """The decoded images of ``source``, from the cache or decoded now.
+
+    A store appears whole or not at all, however many processes want it and whenever they stop.
+
+    Raises:
+        UserError: an unreadable image (unless skipped), one that is too small, or a full disk.
+    """
+    key = hashlib.blake2b(digest_size=16)
+    for part in (f"format {FORMAT}", preprocess.key, *source.class_names):
+        key.update(part.encode() + b"\n")
+    for part in source.key_parts():
+        key.update(part.encode(errors="surrogateescape") + b"\n")
+    folder = cache / "stores" / key.hexdigest()
+    with _explained(cache):
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with lock(folder.with_suffix(".lock")) as held:
+                if not folder.is_dir():
+                    if held:
+                        _remove_leftovers(folder)
+                    _build(source, preprocess, folder, skip_unreadable, progress)
+        store = _open(folder)
+    if store.failures and not skip_unreadable:
+        raise _unreadable(store.failures)
+    return store
+
+
+def _unreadable(failures: Iterable[str]) -> UserError:
+    first, *others = failures
+    more = f" and {len(others)} more" if others else ""
+    return UserError(
+        f"unreadable image: {first}{more}; replace or remove it, or go on with --skip-unreadable"
+    )
+
+
+@contextmanager
+def _explained(cache: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise UserError(
+                f"no space left for the decoded images in {cache}: free some, or set "
+                "CONTRAGAN_CACHE to a folder on another disk; nothing was left behind"
+            ) from error
+        raise UserError(
+            f"cannot keep decoded images in {cache} ({error}): set CONTRAGAN_CACHE to another "
+            "folder"
+        ) from error
+
+
+def _open(folder: Path) -> Store:
+    index: dict[str, Any] = json.loads((folder / "index.json").read_text())
+    n, h, w, c = index["shape"]
+    store = Store(folder, (n, h, w, c), index["fingerprint"], tuple(index["failures"]))
+    if (folder / "pixels.u8").stat().st_size != store.num_bytes:
+        raise UserError(f"the decoded images in {folder} are damaged: remove that folder")
+    return store
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process left; whoever holds the lock knows that nobody is at work."""
+    for leftover in folder.parent.glob(f"{folder.name}.tmp-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _build(
+    source: Source,
+    preprocess: Preprocess,
+    folder: Path,
+    skip_unreadable: bool,
+    progress: Progress | None,
+) -> None:
+    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
+    try:
+        _write(source, preprocess, partial, skip_unreadable, progress)
+        _sync(partial)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, where locks do not work
+                raise
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(
+    source: Source,
+    preprocess: Preprocess,
+    folder: Path,
+    skip_unreadable: bool,
+    progress: Progress | None,
+) -> None:
+    rows = source.open()
+    labels: list[Labels] = []
+    failures: list[str] = []
+    content = hashlib.blake2b(digest_size=16)
+    content.update("\n".join(source.class_names).encode())
+    image_shape = (preprocess.resolution, preprocess.resolution, preprocess.channels)
+    with open(folder / "pixels.u8", "wb") as file:
+        _reserve(file.fileno(), len(rows) * int(np.prod(image_shape)))
+        done = 0
+        for block in decode_all(rows, preprocess):
+            failures.extend(block.failures)
+            if failures and not skip_unreadable:
+                raise _unreadable(failures)
+            file.write(block.images.data)
+            content.update(block.images.data)
+            labels.append(block.labels)
+            done += len(block.labels) + len(block.failures)
+            if progress is not None:
+                progress(done, len(rows))
+        file.truncate()
+        _flush(file)
+    all_labels = np.concatenate(labels)
+    content.update(all_labels.tobytes())
+    _check_classes(all_labels, source.class_names, failures)
+    with open(folder / "labels.npy", "wb") as file:
+        np.save(file, all_labels)
+        _flush(file)
+    index = {
+        "format": FORMAT,
+        "shape": [len(all_labels), *image_shape],
+        "fingerprint": content.hexdigest(),
+        "failures": failures,
+    }
+    with open(folder / "index.json", "w", encoding="utf-8") as text:
+        json.dump(index, text)
+        _flush(text)
+
+
+def _check_classes(labels: Labels, names: tuple[str, ...], failures: list[str]) -> None:
+    if not failures:
+        return
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
+    if len(empty):
+        raise UserError(
+            f"no image of class {names[empty[0]]} can be read; the first unreadable image is "
+            f"{failures[0]}"
+        )
+
+
+def decode_all(rows: Rows, preprocess: Preprocess) -> Iterator[Block]:
+    """Blocks of all rows in order, decoded by as many threads as there are cores.
+
+    Threads serve: Pillow works outside the interpreter lock, and nothing is copied between
+    processes.
+    """
+    workers = _num_cores()
+    starts = iter(range(0, len(rows), ROWS_PER_TASK))
+    pending: list[Future[Block]] = []
+    with ThreadPoolExecutor(workers, "decode") as pool:
+        try:
+            while True:
+                for start in starts:
+                    stop = min(start + ROWS_PER_TASK, len(rows))
+                    pending.append(pool.submit(rows.read, start, stop, preprocess))
+                    if len(pending) >= 4 * workers:
+                        break
+                if not pending:
+                    return
+                yield pending.pop(0).result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _reserve(descriptor: int, num_bytes: int) -> None:
+    """Claim the space before the hours of decoding, where the system can."""
+    if num_bytes and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, num_bytes)
+        except OSError as error:
+            if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}:
+                raise
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

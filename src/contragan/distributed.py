@@ -1,0 +1,48 @@
+"""What a loss needs to compare samples that lie on several processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def world_size() -> int:
+    """Number of processes that train together; 1 outside a process group."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's index among them; 0 outside a process group."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        parts = [torch.empty_like(local) for _ in range(world_size())]
+        dist.all_gather(parts, local.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        # Every process has a loss that depends on this process's samples: their gradients add up.
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total.chunk(world_size())[rank()]
+
+
+def gather(local: Tensor) -> Tensor:
+    """All processes' tensors, concatenated in rank order along the first dimension.
+
+    The backward sums the gradient over processes. With each process averaging over its own
+    samples and the gradients averaged over processes afterwards, as data-parallel training does,
+    the result is exactly the gradient of the single-process loss on the whole batch. Every process
+    must pass the same shape.
+    """
+    if world_size() == 1:
+        return local
+    gathered: Tensor = _Gather.apply(local)
+    return gathered

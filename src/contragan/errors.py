@@ -1,0 +1,8 @@
+"""Errors that are written for the person at the keyboard."""
+
+
+class UserError(Exception):
+    """Bad input: one line that says what is wrong, where, and what to do.
+
+    The command line prints it without a traceback and exits with code 2.
+    """

@@ -1,0 +1,121 @@
+"""Writing generated images: a labelled grid, a folder of files, or arrays."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from contragan.errors import UserError
+from contragan.files import whole
+from contragan.images import labelled_grid, save_image, to_pil
+from contragan.sampling import Model
+
+MOST_IN_GRID = 4096
+
+
+def export_samples(
+    model: Model,
+    out: Path,
+    *,
+    classes: Sequence[str] | None,
+    num: int | None,
+    seed: int,
+    truncation: float | None,
+    console: Console,
+) -> str:
+    """Generate images and write them to ``out``; returns the line that says what was written.
+
+    ``FILE.png`` becomes a grid with a row a class, ``FILE.npz`` holds ``images`` (N, H, W, C)
+    uint8, ``labels`` (N,) and ``class_names`` (K,), anything else is a folder with a PNG an image.
+
+    Raises:
+        UserError: a class that does not exist, an output that is there already, a full disk.
+    """
+    chosen = model.class_indices(classes)
+    labels = model.labels(classes, 10 * len(chosen) if num is None else num)
+    batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
+    if out.suffix == ".npz":
+        _write_npz(model, labels, batches, out)
+    elif out.suffix == ".png":
+        _write_grid(model, labels, batches, out)
+    elif out.suffix:
+        raise UserError(f"--out {out}: write .png for a grid, .npz for arrays, or a folder's name")
+    else:
+        _write_folder(model, labels, batches, out)
+    return f"{len(labels)} images of iteration {model.iteration} written to {out}"
+
+
+def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[Tensor]:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("generating", total=total)
+        for batch in batches:
+            yield batch
+            progress.advance(task, len(batch))
+
+
+def _write_grid(
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+) -> None:
+    if len(labels) > MOST_IN_GRID:
+        raise UserError(
+            f"{len(labels)} images are too many for one grid (at most {MOST_IN_GRID}): "
+            "give a folder or a .npz file as --out"
+        )
+    images = torch.cat(list(batches))
+    save_image(labelled_grid(images, labels, model.class_names), out)
+
+
+def _write_folder(
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out} is there already and not empty: give another")
+    digits = max(6, math.ceil(math.log10(len(labels) + 1)))
+    with whole(out) as temporary:
+        folders = {}
+        for label in torch.unique(labels).tolist():
+            name = model.class_names[label].replace(os.sep, "_")
+            folders[label] = temporary / f"{label:04d}_{name}"
+            folders[label].mkdir(parents=True)
+        index = 0
+        for batch in batches:
+            for image in batch:
+                path = folders[int(labels[index])] / f"{index:0{digits}d}.png"
+                to_pil(image).save(path)
+                index += 1
+
+
+def _write_npz(
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+) -> None:
+    """Stream the arrays into an uncompressed npz, so that memory holds one batch."""
+    first = next(batches).permute(0, 2, 3, 1)
+    header = {
+        "descr": "|u1",
+        "fortran_order": False,
+        "shape": (len(labels), *first.shape[1:]),
+    }
+    with whole(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(first.numpy()).tobytes())
+            for batch in batches:
+                file.write(np.ascontiguousarray(batch.permute(0, 2, 3, 1).numpy()).tobytes())
+        _add(archive, "labels", labels.numpy())
+        _add(archive, "class_names", np.array(model.class_names))
+
+
+def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
+    with archive.open(f"{name}.npy", "w") as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)

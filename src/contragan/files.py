@@ -1,0 +1,69 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from contragan.errors import UserError
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's or folder's content has reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``, renamed to it when the block ends without error.
+
+    The block writes a file or makes a folder of that name. On an error nothing stays.
+
+    Raises:
+        UserError: the disk is full, or the place cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if temporary.is_dir():
+            for file in temporary.rglob("*"):
+                sync(file)
+        sync(temporary)
+        old = path.with_name(f"{temporary.name}.old")
+        if path.is_dir():
+            os.replace(path, old)
+        os.replace(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # some file systems cannot sync a folder
+            sync(path.parent)
+    except BaseException as error:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise writing_failed(path, error) from error
+        raise
+
+
+def writing_failed(path: Path, error: OSError) -> UserError:
+    """The clear line for a write that the file system refused."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return UserError(f"the disk is full: cannot write {path}. Free some space and go on")
+    return UserError(f"cannot write {path}: {error.strerror or error}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text)

@@ -1,0 +1,62 @@
+"""Images for people: labelled grids and single files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from contragan.files import whole
+
+_BACKGROUND, _INK = (255, 255, 255), (32, 32, 32)
+
+
+def to_pil(image: UInt8[Tensor, "C H W"]) -> Image.Image:
+    """A uint8 image, grey or RGB, as a Pillow image."""
+    array = image.permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def labelled_grid(
+    images: UInt8[Tensor, "B C H W"], labels: Int[Tensor, " B"], class_names: tuple[str, ...]
+) -> Image.Image:
+    """A picture with a row a class, its name to the left.
+
+    Small images are enlarged by whole factors. A class with many more images than the others continues in further rows.
+    """
+    side = images.shape[-1]
+    scale = max(1, 48 // side)
+    cell, gap = side * scale, 2
+    rows = _rows(labels)
+    columns = max(len(row) for _, row in rows)
+    font = ImageFont.load_default(size=max(12, min(18, cell // 3)))
+    margin = max(round(font.getlength(class_names[label])) for label, _ in rows) + 16
+    grid = Image.new(
+        "RGB", (margin + columns * (cell + gap), len(rows) * (cell + gap) + gap), _BACKGROUND
+    )
+    draw = ImageDraw.Draw(grid)
+    for y, (label, row) in enumerate(rows):
+        top = gap + y * (cell + gap)
+        draw.text((8, top + cell / 2), class_names[label], _INK, font=font, anchor="lm")
+        for x, index in enumerate(row):
+            picture = to_pil(images[index]).resize((cell, cell), Image.Resampling.NEAREST)
+            grid.paste(picture, (margin + x * (cell + gap), top))
+    return grid
+
+
+def _rows(labels: Int[Tensor, " B"], most: int = 16) -> list[tuple[int, list[int]]]:
+    values = labels.cpu().numpy()
+    rows = []
+    for label in np.unique(values):
+        members = np.flatnonzero(values == label).tolist()
+        rows += [(int(label), members[i : i + most]) for i in range(0, len(members), most)]
+    return rows
+
+
+def save_image(picture: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all."""
+    with whole(path) as temporary, temporary.open("wb") as file:
+        picture.save(file, format="PNG")

@@ -1,0 +1,100 @@
+"""Statistics of reference images on disk, under a key that covers everything they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from contragan.metrics.frechet import Gaussian, gaussian_from_arrays, gaussian_to_arrays
+
+FORMAT = 1
+"""Part of every key: raised whenever the meaning of a stored file changes."""
+
+
+def default_cache_dir() -> Path:
+    """``$CONTRAGAN_CACHE``, or ``~/.cache/contragan``."""
+    named = os.environ.get("CONTRAGAN_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "contragan"
+
+
+def cache_key(facts: Mapping[str, Any]) -> str:
+    """A file name for ``facts`` (JSON values): equal facts, equal name."""
+    text = json.dumps({"format": FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What one pass over a set of real images leaves: ``features`` (N, D) float32 if asked for."""
+
+    key: str
+    gaussian: Gaussian
+    features: np.ndarray | None
+
+
+class StatisticsCache:
+    """Files under one folder, each written whole under a temporary name and then renamed.
+
+    Two processes that compute the same key both write the same content and the later rename wins;
+    a reader sees one or the other. A file that cannot be read counts as absent.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or default_cache_dir()) / "statistics"
+
+    def load(self, key: str, *, features: bool) -> Statistics | None:
+        """The statistics under ``key``, or None; ``features`` asks for the rows too."""
+        arrays = self.load_arrays(key)
+        if arrays is None or "covariance" not in arrays:
+            return None
+        gaussian = gaussian_from_arrays(arrays)
+        if not features:
+            return Statistics(key, gaussian, None)
+        try:
+            rows = np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        if rows.shape != (gaussian.count, len(gaussian.mean)):
+            return None
+        return Statistics(key, gaussian, rows)
+
+    def save(self, statistics: Statistics) -> None:
+        """Stores ``statistics`` under its key; OSError where the folder cannot be written."""
+        key, rows = statistics.key, statistics.features
+        if rows is not None:
+            self._write(f"{key}.npy", lambda file: np.save(file, rows, allow_pickle=False))
+        self.save_arrays(key, gaussian_to_arrays(statistics.gaussian))
+
+    def load_arrays(self, key: str) -> dict[str, np.ndarray] | None:
+        """Named arrays under ``key``, or None."""
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def save_arrays(self, key: str, arrays: Mapping[str, Any]) -> None:
+        """Stores named arrays under ``key``."""
+        self._write(f"{key}.npz", lambda file: np.savez(file, **arrays))
+
+    def _write(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".partial")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.folder / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,39 @@
+"""Inception Score: how confident and how varied a classifier's predictions are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class InceptionScore(NamedTuple):
+    """Mean and standard deviation over splits."""
+
+    mean: float
+    std: float
+
+
+def inception_score(
+    logits: Float[Tensor, "N K"], *, splits: int = 10, seed: int = 2020
+) -> InceptionScore:
+    """``exp(mean KL(p(y|x) || p(y)))`` in float64, on equal splits of shuffled images.
+
+    ValueError for fewer images than splits. Source: Salimans et al. 2016; shuffled, since images
+    sorted by class would leave every split with few classes.
+    """
+    if logits.ndim != 2 or splits < 1 or len(logits) < splits:
+        raise ValueError(f"{splits} splits of logits of shape {tuple(logits.shape)}")
+    order = torch.from_numpy(np.random.RandomState(seed).permutation(len(logits)))
+    log_share = logits[order].double().log_softmax(1)
+    edges = [index * len(logits) // splits for index in range(splits + 1)]
+    scores = []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        part = log_share[start:stop]
+        share = part.exp()
+        divergence = (share * (part - share.mean(0).log())).sum(1)
+        scores.append(float(divergence.mean().exp()))
+    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))

@@ -1,0 +1,118 @@
+"""The result of an evaluation, as data and as a table."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+UNITS = {
+    "frechet_distance": "distance",
+    "class_accuracy": "share",
+    "real_class_accuracy": "share",
+    "relabelled_class_accuracy": "share",
+}
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """Scores with everything they depend on; every field holds JSON values.
+
+    ``values`` maps a metric's name to its score. ``warnings`` are sentences for the reader.
+    """
+
+    values: dict[str, float]
+    class_fidelity: dict[str, Any] | None
+    protocol: dict[str, Any]
+    counts: dict[str, int]
+    seed: int
+    context: dict[str, Any]
+    versions: dict[str, str]
+    warnings: tuple[str, ...]
+    wall_seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as one JSON object, with ``"name": "evaluation"``."""
+        fields = asdict(self)
+        return {"name": "evaluation", **fields, "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> EvaluationRecord:
+        """The inverse of :meth:`to_dict`."""
+        kept = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
+        return cls(**{**kept, "warnings": tuple(kept["warnings"])})
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the scores."""
+    found = {"python": platform.python_version()}
+    for package in ("contragan", "torch", "numpy", "scipy"):
+        found[package] = metadata.version(package)
+    return found
+
+
+def metric_title(record: EvaluationRecord, name: str) -> str:
+    """A metric's name for a reader: only the published features and resize make it "FID"."""
+    extractor = record.protocol["extractor"]
+    if name != "frechet_distance":
+        return name.replace("_", " ")
+    if extractor["extractor"] == "inception":
+        plain = extractor["resize"] == "tf-bilinear" and extractor["precision"] == "float32"
+        return "FID" if plain else f"FID ({extractor['resize']}, {extractor['precision']})"
+    return f"Fréchet distance ({extractor['extractor']})"
+
+
+def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
+    """(title, value) of every score, then of the protocol's main facts."""
+    rows = [(metric_title(record, name), f"{value:.4g}") for name, value in record.values.items()]
+    counts, protocol = record.counts, record.protocol
+    norm = protocol["batch_norm"]
+    if norm == "standing":
+        norm += f" ({protocol['standing_batches']} batches of {protocol['batch_size']})"
+    elif norm == "batch":
+        norm += f" ({protocol['batch_size']} images)"
+    data = protocol["data"]
+    rows += [
+        ("generated images", f"{counts['generated']} (labels: {protocol['labels']})"),
+        ("reference", f"{data['name']} {data['split']}, {counts['reference']} images"),
+        ("batch norm", norm),
+        ("seed", str(record.seed)),
+    ]
+    rows += [(str(key), str(value)) for key, value in record.context.items()]
+    return rows
+
+
+def to_table(record: EvaluationRecord) -> Table:
+    """A table for the terminal: scores, protocol, accuracy per class."""
+    from rich.table import Table
+
+    table = Table(title="evaluation", show_header=False, title_justify="left")
+    for title, value in table_rows(record):
+        table.add_row(title, value)
+    if record.class_fidelity is not None:
+        per_class = record.class_fidelity["class_accuracy"]
+        table.add_row("accuracy per class", _short(per_class))
+    return table
+
+
+def _short(per_class: dict[str, float | None], limit: int = 20) -> str:
+    """Each class's accuracy; only the worst ones where there are many."""
+    known = [(name, value) for name, value in per_class.items() if value is not None]
+    lead = ""
+    if len(known) > limit:
+        known = sorted(known, key=lambda item: item[1])[:10]
+        lead = "worst: "
+    return lead + ", ".join(f"{name} {value:.2f}" for name, value in known)
+
+
+def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]]:
+    """The scores as lines of ``metrics.jsonl``: step, name, value, unit."""
+    return [
+        {"step": step, "name": f"evaluation/{name}", "value": value, "unit": UNITS.get(name, "")}
+        for name, value in record.values.items()
+    ]

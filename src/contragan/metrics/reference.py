@@ -1,0 +1,166 @@
+"""Real images: what a set of them must offer, and one cached feature pass over it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from contragan.errors import UserError
+from contragan.metrics.cache import Statistics, StatisticsCache, cache_key
+from contragan.metrics.class_fidelity import PROBE_SETTINGS, LinearProbe, fit_probe
+from contragan.metrics.features import FeatureExtractor
+from contragan.metrics.frechet import Moments
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many images are done, and how many there are."""
+
+
+class ReferenceSet(Protocol):
+    """Labelled real images: uint8 (N, H, W, C) and labels (N,).
+
+    ``fingerprint`` names the content: equal fingerprints must mean equal images in equal order.
+    A data set of ``contragan.data`` is one as it stands.
+    """
+
+    @property
+    def images(self) -> NDArray[np.uint8]: ...
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A :class:`ReferenceSet` held in memory."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    fingerprint: str
+    name: str
+    split: str
+
+
+@dataclass(frozen=True)
+class RealFeatures:
+    """The feature pass over real images, each result kept in ``cache``."""
+
+    extractor: FeatureExtractor
+    cache: StatisticsCache
+    batch_size: int = 64
+    progress: Progress | None = None
+
+    def __call__(
+        self,
+        reference: ReferenceSet,
+        *,
+        features: bool,
+        indices: NDArray[np.int64] | None = None,
+    ) -> Statistics:
+        """Moments of the images' features, and the features themselves if asked.
+
+        ``indices`` picks a part of the set. Nothing is cached unless the whole pass succeeded.
+        UserError for fewer than two images, or a cache that cannot be written.
+        """
+        key = cache_key(
+            {
+                "kind": "features",
+                "data": reference.fingerprint,
+                "split": reference.split,
+                "images": list(reference.images.shape),
+                "indices": None if indices is None else _digest(indices),
+                "extractor": self.extractor.protocol(),
+            }
+        )
+        found = self.cache.load(key, features=features)
+        if found is not None:
+            return found
+        chosen = np.arange(len(reference.images)) if indices is None else indices
+        if len(chosen) < 2:
+            raise UserError(f"{reference.name} {reference.split} has {len(chosen)} images: need 2")
+        statistics = self._compute(reference, chosen, features, key)
+        self._saving(lambda: self.cache.save(statistics))
+        return statistics
+
+    def _compute(
+        self, reference: ReferenceSet, chosen: NDArray[np.int64], features: bool, key: str
+    ) -> Statistics:
+        dim = self.extractor.dim
+        moments = Moments(dim)
+        rows = np.empty((len(chosen), dim), dtype=np.float32) if features else None
+        for start in range(0, len(chosen), self.batch_size):
+            part = chosen[start : start + self.batch_size]
+            pixels = torch.from_numpy(np.ascontiguousarray(reference.images[part]))
+            batch = self.extractor(pixels.permute(0, 3, 1, 2)).features.cpu()
+            if not torch.isfinite(batch).all():
+                raise UserError(f"{self.extractor.name} gave features that are not finite")
+            moments.update(batch)
+            if rows is not None:
+                rows[start : start + len(part)] = batch.numpy()
+            if self.progress is not None:
+                stage = f"features of {reference.split} images"
+                self.progress(stage, start + len(part), len(chosen))
+        return Statistics(key, moments.gaussian(), rows)
+
+    def cached_probe(
+        self, key: str, features: np.ndarray, labels: NDArray[np.int64], num_classes: int
+    ) -> LinearProbe:
+        """The linear probe of these features, which are rows of the statistics under ``key``."""
+        facts = {"kind": "probe", "features": key, "fitted": len(labels), **PROBE_SETTINGS}
+        probe_key = cache_key({**facts, "labels": _digest(labels)})
+        arrays = self.cache.load_arrays(probe_key)
+        if arrays is not None:
+            return LinearProbe.from_arrays(arrays)
+        probe = fit_probe(features, labels, num_classes)
+        self._saving(lambda: self.cache.save_arrays(probe_key, probe.arrays()))
+        return probe
+
+    def _saving(self, save: Callable[[], None]) -> None:
+        try:
+            save()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {self.cache.folder} ({error.strerror or error}): free some "
+                "space, or set CONTRAGAN_CACHE to a folder that can be written"
+            ) from None
+
+
+def _digest(indices: NDArray[np.int64]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(indices, dtype=np.int64).tobytes()).hexdigest()[:16]
+
+
+def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """Sorted indices of ``count`` samples whose class shares are those of ``labels``.
+
+    All indices where ``count`` is at least their number.
+    """
+    labels = np.asarray(labels)
+    if count >= len(labels):
+        return np.arange(len(labels))
+    sizes = apportion(np.bincount(labels), count)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    picked = [order[labels[order] == label][:size] for label, size in enumerate(sizes.tolist())]
+    return np.sort(np.concatenate(picked))
+
+
+def apportion(weights: NDArray[Any], total: int) -> NDArray[np.int64]:
+    """``total`` split in proportion to ``weights`` by largest remainders; ties to the first."""
+    exact = np.asarray(weights, dtype=np.float64) * total / np.sum(weights)
+    whole: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(whole - exact, kind="stable")
+    whole[order[: total - whole.sum()]] += 1
+    return whole

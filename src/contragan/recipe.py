@@ -1,0 +1,222 @@
+"""The recipe: everything that decides what is trained, in one strict, flat file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from contragan.adversarial import AdversarialLoss
+from contragan.catalog import nearest, recipe_text
+from contragan.conditioning import ConditioningConfig
+from contragan.config import Config
+from contragan.data import DataConfig
+from contragan.errors import UserError
+from contragan.metrics import EvaluationConfig
+from contragan.networks import GeneratorConfig, TrunkConfig, check_generator, check_trunk
+
+
+class AdamConfig(Config):
+    """Settings of Adam."""
+
+    learning_rate: float = Field(gt=0)
+    beta1: float = Field(ge=0, lt=1)
+    beta2: float = Field(ge=0, lt=1)
+    eps: float = Field(gt=0)
+
+
+class EMAConfig(Config):
+    """Moving average of the generator's weights, a plain copy before ``start_iteration``."""
+
+    decay: float = Field(gt=0, lt=1)
+    start_iteration: int = Field(ge=0)
+
+
+class TrainingConfig(Config):
+    """How long and how to train; an iteration is one generator update.
+
+    ``batch_size`` images of all processes together make an update, in ``accumulation_steps`` parts;
+    a loss that compares samples sees one part at a time.
+    """
+
+    total_iterations: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    accumulation_steps: int = Field(gt=0)
+    discriminator_steps: int = Field(gt=0)
+    discriminator_optimizer: AdamConfig
+    generator_optimizer: AdamConfig
+    ema: EMAConfig | None
+    precision: Literal["fp32", "bf16"]
+    log_every_iterations: int = Field(gt=0)
+    sample_every_iterations: int = Field(gt=0)
+    checkpoint_every_iterations: int = Field(gt=0)
+    evaluate_every_iterations: int | None = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _divides(self) -> TrainingConfig:
+        if self.batch_size % self.accumulation_steps:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not divisible by accumulation_steps "
+                f"{self.accumulation_steps}: change one of them"
+            )
+        return self
+
+
+class ReferenceConfig(Config):
+    """Where the settings come from, and the published score to stand beside ours."""
+
+    paper: str
+    table: str | None = None
+    published_fid: float | None = None
+    note: str | None = None
+
+
+class Recipe(Config):
+    """One GAN on one data set."""
+
+    description: str
+    data: DataConfig
+    generator: GeneratorConfig
+    discriminator: TrunkConfig
+    conditioning: ConditioningConfig
+    adversarial: AdversarialLoss
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+    reference: ReferenceConfig
+
+    @model_validator(mode="after")
+    def _networks_fit(self) -> Recipe:
+        check_generator(self.generator, self.data.resolution)
+        check_trunk(self.discriminator, self.data.resolution)
+        return self
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-4 is a number, as in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
+    """Load a recipe by name or path, and apply overrides such as ``training.batch_size=32``.
+
+    Raises:
+        UserError: unknown recipe or key, wrong type, or settings that cannot work together.
+    """
+    return parse_recipe(recipe_text(name), name, overrides)
+
+
+def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Recipe:
+    """Parse a recipe's YAML text; ``name`` stands in messages."""
+    raw = _parse_yaml(text, f"recipe {name}")
+    if not isinstance(raw, dict):
+        raise UserError(f"recipe {name} is no mapping of settings")
+    for override in overrides or []:
+        _apply(raw, override)
+    try:
+        # By way of JSON, so that strict types still take a list for a tuple.
+        return Recipe.model_validate_json(json.dumps(raw), strict=True)
+    except ValidationError as error:
+        raise UserError(f"recipe {name}: {_explain(error)}") from error
+    except TypeError as error:
+        raise UserError(
+            f"recipe {name}: a value is of no type a recipe can hold ({error})"
+        ) from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as YAML that :func:`parse_recipe` reads back."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+
+
+def _parse_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"{where} is not valid YAML: {problem}") from error
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not separator or not all(keys):
+        raise UserError(
+            f"--set {override}: write it as path=value, for example training.batch_size=32"
+        )
+    target = raw
+    for key in keys[:-1]:
+        child = target.get(key)
+        if child is None:
+            child = target[key] = {}
+        if not isinstance(child, dict):
+            raise UserError(f"--set {override}: '{key}' is a value, it has no '{keys[-1]}' inside")
+        target = child
+    target[keys[-1]] = _parse_yaml(text, f"--set {override}: the value")
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_url=False)[:3]:
+        location = [str(step) for step in problem["loc"]]
+        model, path = _model_at(location)
+        where = ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            valid = list(model.model_fields) if model else []
+            parts.append(f"unknown key '{where}'{nearest(path[-1], valid)}")
+        elif problem["type"] == "missing":
+            parts.append(f"key '{where}' is missing")
+        elif problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+            expected = problem["ctx"].get("expected_tags", "").replace("'", "").split(", ")
+            given = problem["ctx"].get("tag", "")
+            hint = nearest(str(given), expected) if given else f" (valid: {', '.join(expected)})"
+            parts.append(f"'{where}.kind' is '{given}'{hint}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            given = problem["input"]
+            shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
+            parts.append(f"'{where}': {message}{shown}" if where else f"{message}")
+    more = error.error_count() - 3
+    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
+
+
+def _model_at(location: list[str]) -> tuple[type[BaseModel] | None, list[str]]:
+    """The model whose key a pydantic error location names, and the path without union tags."""
+    model: type[BaseModel] | None = Recipe
+    path: list[str] = []
+    candidates: dict[str, type[BaseModel]] = {}
+    for step in location:
+        if step in candidates:  # a union's tag, which the recipe's own path does not hold
+            model, candidates = candidates[step], {}
+            continue
+        path.append(step)
+        parent, model = model, None
+        if parent is not None and step in parent.model_fields:
+            models = list(_models_in(parent.model_fields[step].annotation))
+            if len(models) == 1:
+                model = models[0]
+            candidates = {str(_tag(m)): m for m in models if _tag(m)}
+        elif step == location[-1]:
+            model = parent
+    return model, path
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation)[0] if field else None

@@ -1,0 +1,175 @@
+"""Images from a trained generator: reproducible one by one, however they are batched."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from contragan.errors import UserError
+from contragan.networks import Generator
+from contragan.randomness import random_generator
+from contragan.runs.run import Run, Trained, load_trained
+from contragan.types import to_uint8
+
+_BLOCK = 256
+"""Latents are drawn in blocks of this many, each from its own seed."""
+
+
+class ImageSampler:
+    """Draws uint8 images for labels, image after image.
+
+    The n-th image depends on the seed, n and its label only, not on how many are drawn at a time.
+    ``truncation`` T redraws every latent coordinate beyond T (Brock et al. 2019, Sec. 3.1).
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        seed: int,
+        *,
+        truncation: float | None = None,
+        purpose: str = "sample",
+    ) -> None:
+        if truncation is not None and truncation <= 0:
+            raise UserError(f"truncation must be positive, not {truncation}")
+        self.generator = generator
+        self.seed = seed
+        self.truncation = truncation
+        self.purpose = purpose
+        self.position = 0
+        self._block = (-1, torch.empty(0))
+
+    def latents(self, count: int) -> Float[Tensor, "B Z"]:
+        """The next ``count`` latents, on the CPU."""
+        pieces = []
+        while count:
+            index, offset = divmod(self.position, _BLOCK)
+            piece = self._latent_block(index)[offset : offset + count]
+            pieces.append(piece)
+            self.position += len(piece)
+            count -= len(piece)
+        return torch.cat(pieces)
+
+    def _latent_block(self, index: int) -> Tensor:
+        if self._block[0] != index:
+            random = random_generator(torch.device("cpu"), self.seed, index, self.purpose)
+            latent = torch.randn(_BLOCK, self.generator.latent_dim, generator=random)
+            if self.truncation is not None:
+                nn.init.trunc_normal_(
+                    latent, a=-self.truncation, b=self.truncation, generator=random
+                )
+            self._block = (index, latent)
+        return self._block[1]
+
+    @torch.no_grad()
+    def floats(self, labels: Int[Tensor, " B"]) -> Float[Tensor, "B C H W"]:
+        """The next images in [-1, 1], one for each label (B,), on the generator's device."""
+        device = next(self.generator.parameters()).device
+        images: Tensor = self.generator(self.latents(len(labels)).to(device), labels.to(device))
+        return images
+
+    def __call__(self, labels: Int[Tensor, " B"]) -> UInt8[Tensor, "B C H W"]:
+        """The next images as uint8."""
+        return to_uint8(self.floats(labels))
+
+
+class Model:
+    """A trained generator with its class names: what :func:`load` returns."""
+
+    def __init__(self, trained: Trained, device: torch.device) -> None:
+        self.run: Run = trained.run
+        self.iteration = trained.iteration
+        self.notes = trained.notes
+        self.class_names = trained.run.dataset.class_names
+        self.generator = trained.generator.to(device).to(memory_format=torch.channels_last)
+
+    def class_indices(self, classes: Sequence[str | int] | None) -> list[int]:
+        """Indices of classes given by name or index; all classes for None.
+
+        Raises:
+            UserError: a class that does not exist; names the nearest.
+        """
+        if classes is None:
+            return list(range(len(self.class_names)))
+        if isinstance(classes, str):
+            classes = [classes]
+        if not classes:
+            raise UserError("no class was named")
+        return [self._class_index(str(name)) for name in classes]
+
+    def _class_index(self, name: str) -> int:
+        if name in self.class_names:
+            return self.class_names.index(name)
+        if name.isdecimal() and int(name) < len(self.class_names):
+            return int(name)
+        close = difflib.get_close_matches(name, self.class_names, n=1)
+        if close:
+            hint = f"did you mean '{close[0]}'?"
+        else:
+            shown = ", ".join(self.class_names[:12])
+            hint = f"there are {shown}{', ...' if len(self.class_names) > 12 else ''}"
+        raise UserError(
+            f"there is no class '{name}': {hint} (or an index below {len(self.class_names)})"
+        )
+
+    def labels(self, classes: Sequence[str | int] | None, num: int) -> Int[Tensor, " N"]:
+        """Labels of ``num`` images, taking the classes in turn."""
+        if num < 1:
+            raise UserError(f"the number of images must be at least 1, not {num}")
+        indices = torch.tensor(self.class_indices(classes))
+        return indices.repeat(-(-num // len(indices)))[:num]
+
+    def batches(
+        self,
+        labels: Int[Tensor, " N"],
+        *,
+        seed: int = 0,
+        truncation: float | None = None,
+        batch_size: int = 256,
+    ) -> Iterator[UInt8[Tensor, "B C H W"]]:
+        """Images for ``labels`` (N,), a batch at a time on the CPU, so that N may be a million."""
+        sampler = ImageSampler(self.generator, seed, truncation=truncation)
+        for part in torch.split(labels, batch_size):
+            yield sampler(part).cpu()
+
+    def sample(
+        self,
+        classes: Sequence[str | int] | None = None,
+        num: int | None = None,
+        *,
+        seed: int = 0,
+        truncation: float | None = None,
+    ) -> UInt8[Tensor, "N C H W"]:
+        """Generate ``num`` uint8 images (N, C, H, W), taking the classes in turn.
+
+        Args:
+            classes: names or indices; None for all.
+            num: how many images in all; one a class where None.
+            seed: the same seed gives the same images.
+            truncation: redraw latent coordinates beyond this.
+
+        Raises:
+            UserError: a class that does not exist.
+        """
+        count = len(self.class_indices(classes)) if num is None else num
+        labels = self.labels(classes, count)
+        return torch.cat(list(self.batches(labels, seed=seed, truncation=truncation)))
+
+
+def load(run: str | Path, *, which: str = "best", device: str = "cpu") -> Model:
+    """Load a trained generator from a run's folder or one of its checkpoints.
+
+    Args:
+        run: the folder that ``contragan train`` wrote, or a ``checkpoints/step-XXXXXXX`` in it.
+        which: ``"best"`` (by Fréchet distance, where the run was evaluated) or ``"last"``.
+        device: where to generate.
+
+    Raises:
+        UserError: no run, no usable checkpoint, or weights of another architecture.
+    """
+    return Model(load_trained(Path(run), which), torch.device(device))

@@ -1,0 +1,112 @@
+"""What a training run shows: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+
+class Display:
+    """Shows iteration, speed, time left, loss terms, and the last evaluation."""
+
+    def __init__(self, console: Console, first_iteration: int, total_iterations: int) -> None:
+        self.console = console
+        self.total = total_iterations
+        self.iteration = first_iteration
+        self.terms: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
+        self._live: Live | None = None
+        self._bar = Progress(
+            TextColumn("{task.fields[status]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>5.1f}%"),
+            console=console,
+        )
+        self._task = self._bar.add_task("train", total=total_iterations, status="")
+        self._mark = (time.monotonic(), first_iteration)
+        self._last_draw = 0.0
+        self.speed = 0.0
+        self._said: set[str] = set()
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Keep the live panel up within this context."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(console=self.console, refresh_per_second=4, transient=False) as self._live:
+            yield
+            self._draw()
+
+    def step(self, iteration: int) -> None:
+        """Note a finished iteration; cheap enough to call at each one."""
+        self.iteration = iteration
+        now = time.monotonic()
+        if now - self._last_draw < 0.25:
+            return
+        self._last_draw = now
+        self._measure(now)
+        self._draw()
+
+    def _measure(self, now: float) -> None:
+        then, start = self._mark
+        if now - then > 1:
+            recent = (self.iteration - start) / (now - then)
+            self.speed = recent if not self.speed else 0.7 * self.speed + 0.3 * recent
+            self._mark = (now, self.iteration)
+
+    def pause(self) -> None:
+        """Leave the time since the last iteration out of the speed."""
+        self._mark = (time.monotonic(), self.iteration)
+
+    def log(self, iteration: int, terms: dict[str, float], speed: float) -> None:
+        """Show the mean loss terms since the last log."""
+        self.iteration, self.terms = iteration, terms
+        if self._live is None:
+            named = "  ".join(f"{name} {value:.3f}" for name, value in terms.items())
+            left = self._left(speed)
+            self.line(f"{iteration}/{self.total}  {speed:.1f} it/s  {left} left  {named}")
+
+    def evaluated(self, scores: dict[str, float], warnings: tuple[str, ...]) -> None:
+        """Show the results of an evaluation; a warning is said once."""
+        self.scores = scores
+        for warning in warnings:
+            if warning not in self._said:
+                self._said.add(warning)
+                self.line(f"warning: {warning}")
+        if self._live is None:
+            named = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
+            self.line(f"{self.iteration}/{self.total}  evaluated  {named}")
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _left(self, speed: float) -> str:
+        if not speed:
+            return "?"
+        return str(timedelta(seconds=round((self.total - self.iteration) / speed)))
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        status = (
+            f"iteration {self.iteration}/{self.total}   {self.speed:.1f} it/s   "
+            f"{self._left(self.speed)} left"
+        )
+        self._bar.update(self._task, completed=self.iteration, status=status)
+        panel = Table.grid(padding=(0, 3))
+        panel.add_row(self._bar)
+        losses = Table.grid(padding=(0, 3))
+        values = {name: f"{value:.3f}" for name, value in self.terms.items()}
+        values |= {name: f"{value:.4g}" for name, value in self.scores.items()}
+        losses.add_row(*(f"[dim]{name}[/dim] {value}" for name, value in values.items()))
+        panel.add_row(losses)
+        self._live.update(panel)

@@ -1,0 +1,179 @@
+"""One update of each network: the only place where gradients are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from contragan.build import GAN
+from contragan.distributed import world_size
+from contragan.layers import power_iteration, shared_weights
+from contragan.networks import has_batch_statistics
+from contragan.randomness import random_generator
+from contragan.training.objective import Objective
+from contragan.types import Batch, Terms
+
+
+class Source(Protocol):
+    """Where real images come from: ``count`` of them from a position of the endless sequence."""
+
+    def batch(self, position: int, count: int) -> Batch: ...
+
+    def close(self) -> None: ...
+
+
+class Labels(Protocol):
+    """Where the labels of generated images come from."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor: ...
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Within this context no gradient of the module's parameters is computed."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Latents (B, Z) and labels (B,) of images to generate."""
+
+    latent: Tensor
+    label: Tensor
+
+
+@dataclass
+class Step:
+    """The D and the G update of a GAN, on this process's share of the batch.
+
+    Nothing here reads a value back from the device. Every random draw is seeded from
+    (seed, update, part, rank, purpose).
+    """
+
+    fabric: Fabric
+    gan: GAN
+    objective: Objective
+    discriminator_optimizer: Optimizer
+    generator_optimizer: Optimizer
+    source: Source
+    labels: Labels
+    seed: int
+    batch_size: int
+    accumulation_steps: int
+    discriminator_steps: int
+
+    def __post_init__(self) -> None:
+        share, rest = divmod(self.batch_size, self.accumulation_steps * world_size())
+        if rest or not share:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared by {world_size()} processes in "
+                f"{self.accumulation_steps} parts"
+            )
+        self.part_size = share
+        # Batch statistics of a mixed batch are neither real's nor generated images'.
+        self.one_pass = not has_batch_statistics(self.gan.discriminator)
+
+    def draw(self, update: int, part: int, purpose: str) -> Draw:
+        """Latents and labels for one part of one update."""
+        device = self.fabric.device
+        random = random_generator(device, self.seed, update, part, self.fabric.global_rank, purpose)
+        label = self.labels.draw(self.part_size, random)
+        latent = torch.randn(
+            self.part_size, self.gan.generator.latent_dim, generator=random, device=device
+        )
+        return Draw(latent, label)
+
+    def position(self, update: int, part: int) -> int:
+        """Where in the endless sequence of training images this process's part begins."""
+        index = update * self.accumulation_steps + part
+        return (index * world_size() + self.fabric.global_rank) * self.part_size
+
+    def fetch(self, update: int) -> list[Batch]:
+        """The real images of D update number ``update``, counted from 0, in its parts."""
+        return [
+            self.source.batch(self.position(update, part), self.part_size)
+            for part in range(self.accumulation_steps)
+        ]
+
+    def discriminator_step(self, update: int, parts: list[Batch]) -> Terms:
+        """Update the discriminator once; returns its detached terms."""
+        discriminator, generator = self.gan.discriminator, self.gan.generator
+        totals: Terms = {}
+        power_iteration(discriminator)
+        for part, real in enumerate(parts):
+            draw = self.draw(update, part, "discriminator step")
+            with torch.no_grad(), self.fabric.autocast(), shared_weights(generator, part == 0):
+                fake = generator(draw.latent, draw.label)
+            with self.fabric.autocast(), shared_weights(discriminator, iterate=False):
+                if self.one_pass:
+                    both = discriminator(
+                        torch.cat([real.images, fake.to(real.images.dtype)]),
+                        torch.cat([real.labels, draw.label]),
+                    )
+                    real_output, fake_output = both.split(self.part_size)
+                else:
+                    real_output = discriminator(real.images, real.labels)
+                    fake_output = discriminator(fake, draw.label)
+            terms = self.objective.discriminator_terms(real_output, fake_output)
+            self._backward(terms, totals)
+        self._update(self.discriminator_optimizer, discriminator)
+        return totals
+
+    def generator_step(self, iteration: int) -> Terms:
+        """Update the generator once; returns its detached terms."""
+        discriminator, generator = self.gan.discriminator, self.gan.generator
+        totals: Terms = {}
+        power_iteration(generator)
+        with frozen(discriminator):
+            for part in range(self.accumulation_steps):
+                draw = self.draw(iteration, part, "generator step")
+                with (
+                    self.fabric.autocast(),
+                    shared_weights(generator, iterate=False),
+                    shared_weights(discriminator, part == 0),
+                ):
+                    fake = generator(draw.latent, draw.label)
+                    output = discriminator(fake, draw.label)
+                self._backward(self.objective.generator_terms(output), totals)
+        self._update(self.generator_optimizer, generator)
+        return totals
+
+    def _backward(self, terms: Terms, totals: Terms) -> None:
+        loss = torch.stack(list(terms.values())).sum() / self.accumulation_steps
+        loss.backward()  # type: ignore[no-untyped-call]
+        for name, term in terms.items():
+            share = term.detach() / self.accumulation_steps
+            totals[name] = totals[name] + share if name in totals else share
+
+    def _update(self, optimizer: Optimizer, network: nn.Module) -> None:
+        average_gradients(network)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def average_gradients(network: nn.Module) -> None:
+    """Average the gradients of all processes, in one message."""
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= world_size()
+    offset = 0
+    for gradient in gradients:
+        gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
+        offset += gradient.numel()

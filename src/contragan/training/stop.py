@@ -1,0 +1,47 @@
+"""Reasons to stop early, noticed between two iterations."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Tells whether to stop, and why; a second signal ends the process at once."""
+
+    def __init__(self, max_minutes: float | None = None) -> None:
+        self.signal: int | None = None
+        self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop now, or None."""
+        if self.signal is not None:
+            return f"stopped by {signal.Signals(self.signal).name}"
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "stopped by the time limit"
+        return None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 128 plus the signal's number as shells have it."""
+        return 0 if self.signal is None else 128 + self.signal
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note SIGINT and SIGTERM within this context instead of dying of them."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self.signal is not None:
+                raise KeyboardInterrupt
+            self.signal = number
+
+        previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -1,0 +1,391 @@
+"""One training run from a recipe: setup, wire, fit."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from rich.console import Console
+
+from contragan.build import GAN, build
+from contragan.data import BatchSource, ImageDataset, LabelSampler, load_dataset
+from contragan.errors import UserError
+from contragan.evaluation import SHOWN, Evaluator
+from contragan.images import labelled_grid, save_image
+from contragan.metrics import metric_lines
+from contragan.networks import Generator
+from contragan.recipe import AdamConfig, Recipe
+from contragan.runs.checkpoint import load_network, load_trainer, newest_whole, verify
+from contragan.runs.log import MetricsLog
+from contragan.runs.run import DatasetFacts, Run, is_run, open_run
+from contragan.sampling import ImageSampler
+from contragan.training.display import Display
+from contragan.training.ema import EMA
+from contragan.training.loop import Loop, Score
+from contragan.training.objective import Objective
+from contragan.training.step import Step
+from contragan.training.stop import Stop
+
+_FREE_TO_CHANGE = {
+    "training": {
+        "total_iterations",
+        "log_every_iterations",
+        "sample_every_iterations",
+        "checkpoint_every_iterations",
+        "evaluate_every_iterations",
+    },
+}
+"""Settings that a resumed run may change: they decide when things happen, not what is trained."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``contragan train`` was asked for."""
+
+    name: str
+    recipe: Recipe
+    data: Path | None = None
+    seed: int = 0
+    out: Path | None = None
+    resume: bool = False
+    max_minutes: float | None = None
+    skip_unreadable: bool = False
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def folder(self) -> Path:
+        if self.out is not None:
+            return self.out
+        return Path("runs") / self.name.removesuffix(".yaml") / str(self.seed)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    folder: Path
+    iteration: int
+    stopped: str | None
+    exit_code: int
+    last_grid: Path | None
+    scores: dict[str, float]
+    outside_steps: float | None
+
+    def lines(self) -> list[str]:
+        """What to tell the user at the end."""
+        end = f"{self.stopped}; saved" if self.stopped else "finished"
+        lines = [f"{end} at iteration {self.iteration}"]
+        if self.scores:
+            lines.append("  ".join(f"{name} {value:.4g}" for name, value in self.scores.items()))
+        if self.last_grid:
+            lines.append(f"pictures: {self.last_grid} (a row a class)")
+        lines.append(f"run: {self.folder}")
+        if self.stopped:
+            lines.append("go on: the same command with --resume")
+        return lines
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run stands on: its processes, its folder and its data."""
+
+    fabric: Fabric
+    run: Run
+    train: ImageDataset
+    test: ImageDataset
+    checkpoint: Path | None
+    console: Console
+
+
+def train(request: Request, console: Console) -> Outcome:
+    """Train a recipe to its end, or until a signal or the time limit stops it.
+
+    Raises:
+        UserError: bad data, a folder that holds another run, a loss not finite, a full disk.
+    """
+    stop = Stop(request.max_minutes)
+    with stop.listening():
+        setup = set_up(request, console)
+        loop = wire(setup, request)
+        with loop.display.open():
+            stopped = loop.fit(stop)
+    if loop.log is not None:
+        loop.log.close()
+    loop.step.source.close()
+    grid = setup.run.samples / f"step-{loop.iteration:07d}.png"
+    return Outcome(
+        folder=setup.run.path,
+        iteration=loop.iteration,
+        stopped=stopped,
+        exit_code=stop.exit_code,
+        last_grid=grid if grid.is_file() else None,
+        scores=loop.display.scores,
+        outside_steps=loop.seconds.outside_steps() if loop.seconds.iterations else None,
+    )
+
+
+def set_up(request: Request, console: Console) -> Setup:
+    """Start the processes, load the data, and claim the run's folder."""
+    recipe, folder = request.recipe, request.folder
+    check_folder(request)
+    fabric = Fabric(
+        accelerator="auto",
+        devices=request.devices,
+        num_nodes=request.nodes,
+        precision="bf16-mixed" if recipe.training.precision == "bf16" else "32-true",
+    )
+    fabric.launch()
+    console.quiet = fabric.global_rank > 0
+    with fabric.rank_zero_first():
+        datasets = [
+            load_dataset(
+                recipe.data, split, root=request.data, skip_unreadable=request.skip_unreadable
+            )
+            for split in ("train", "test")
+        ]
+    train_set, test_set = datasets
+    if len(train_set.labels) < recipe.training.batch_size:
+        raise UserError(
+            f"the data set has {len(train_set.labels)} training images, fewer than a batch of "
+            f"{recipe.training.batch_size}: set training.batch_size lower"
+        )
+    for note in (*train_set.notes, *test_set.notes):
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    facts = DatasetFacts(
+        name=train_set.name,
+        class_names=train_set.class_names,
+        class_counts=tuple(int(count) for count in train_set.class_counts),
+        fingerprint=train_set.fingerprint,
+        path=None if request.data is None else str(request.data.resolve()),
+    )
+    run = Run(folder, request.name, recipe, request.seed, facts)
+    checkpoint = find_checkpoint(run, console) if request.resume else None
+    if fabric.global_rank == 0:
+        run.write(environment(fabric))
+    fabric.barrier()
+    return Setup(fabric, run, train_set, test_set, checkpoint, console)
+
+
+def check_folder(request: Request) -> None:
+    """Refuse a folder that holds something else than what is asked for."""
+    folder = request.folder
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; give a folder")
+    if not request.resume:
+        if is_run(folder):
+            raise UserError(
+                f"{folder} holds another run: add --resume to go on with it, or give another --out"
+            )
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder} is not empty and holds no run: give another --out")
+        return
+    if not folder.exists():
+        raise UserError(f"--resume: there is no run in {folder}")
+    saved = open_run(folder)
+    if saved.seed != request.seed:
+        raise UserError(f"{folder} was trained with --seed {saved.seed}, not {request.seed}")
+    changed = [
+        key
+        for key in differences(saved.recipe.model_dump(), request.recipe.model_dump())
+        if not allowed(key)
+    ]
+    if changed:
+        raise UserError(
+            f"{folder} holds a run with other settings ({', '.join(changed[:4])}): resume it with "
+            "the settings it began with, or give another --out"
+        )
+
+
+def allowed(key: str) -> bool:
+    """Whether a resumed run may change the setting at this path."""
+    group, _, name = key.partition(".")
+    return group in {"evaluation", "reference", "description"} or name in _FREE_TO_CHANGE.get(
+        group, set()
+    )
+
+
+def differences(left: dict[str, Any], right: dict[str, Any], prefix: str = "") -> list[str]:
+    """Paths at which two nested dictionaries differ."""
+    found: list[str] = []
+    for key in [*left, *(key for key in right if key not in left)]:
+        a, b = left.get(key), right.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(prefix + key)
+    return found
+
+
+def find_checkpoint(run: Run, console: Console) -> Path | None:
+    """The checkpoint to go on from; None where the run was stopped before its first."""
+    saved = open_run(run.path).dataset
+    if saved.num_classes != run.dataset.num_classes:
+        raise UserError(
+            f"the run in {run.path} has {saved.num_classes} classes, but the data has "
+            f"{run.dataset.num_classes}: give the data it began with, or another --out"
+        )
+    if saved.fingerprint != run.dataset.fingerprint:
+        console.print(
+            f"note: the training data is not what {run.path} began with; the run goes on with the "
+            "data as it is now, and is not the run it would have been",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not any(run.checkpoints.glob("step-*")):
+        console.print("note: no checkpoint yet, starting from the beginning", soft_wrap=True)
+        return None
+    checkpoint, damaged = newest_whole(run.checkpoints)
+    for line in damaged:
+        console.print(f"note: {line}; using {checkpoint.name}", highlight=False, soft_wrap=True)
+    classes = verify(checkpoint)["class_names"]
+    if len(classes) != run.dataset.num_classes:
+        raise UserError(
+            f"{checkpoint} has {len(classes)} classes, but the data has {run.dataset.num_classes}"
+        )
+    return checkpoint
+
+
+def environment(fabric: Fabric) -> dict[str, Any]:
+    """What a run was made with."""
+    packages = ("contragan", "torch", "torchvision", "lightning", "numpy")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "device": str(fabric.device),
+        "device_name": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "CPU",
+        "world_size": fabric.world_size,
+        "num_threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def wire(setup: Setup, request: Request) -> Loop:
+    """Build everything that trains, and take up where a checkpoint left off."""
+    fabric, run = setup.fabric, setup.run
+    training = run.recipe.training
+    gan = build(run.recipe, run.dataset.num_classes, request.seed)
+    gan.generator.to(fabric.device).to(memory_format=torch.channels_last)
+    gan.discriminator.to(fabric.device).to(memory_format=torch.channels_last)
+    step = make_step(setup, gan, request.seed)
+    ema = EMA(gan.generator, training.ema) if training.ema else None
+    best_generator = ema.average if ema else gan.generator
+    is_first = fabric.global_rank == 0
+    state = load_trainer(setup.checkpoint) if setup.checkpoint else None
+    log = MetricsLog(run.path, state["iteration"] if state else 0) if is_first else None
+    evaluator = Evaluator(
+        best_generator,
+        run.name,
+        run.recipe.evaluation,
+        train=setup.train,
+        test=setup.test,
+        seed=request.seed,
+        ema=ema is not None,
+        console=setup.console,
+    )
+
+    def evaluate(iteration: int) -> Score:
+        return evaluate_on_first(fabric, evaluator, iteration)
+
+    def draw_samples(iteration: int) -> None:
+        if is_first:
+            write_grid(run, best_generator, request.seed, iteration)
+
+    loop = Loop(
+        step=step,
+        ema=ema,
+        config=training,
+        log=log,
+        display=Display(
+            setup.console, state["iteration"] if state else 0, training.total_iterations
+        ),
+        checkpoints=run.checkpoints,
+        facts={"recipe": run.name, "class_names": list(run.dataset.class_names)},
+        evaluate=evaluate,
+        draw_samples=draw_samples,
+    )
+    if setup.checkpoint and state:
+        for name, module in loop.networks.items():
+            load_network(setup.checkpoint, name, module)
+        loop.load_state_dict(state)
+    return loop
+
+
+def make_step(setup: Setup, gan: GAN, seed: int) -> Step:
+    """The step of a recipe, with its optimisers and its sources of images and labels."""
+    fabric, recipe = setup.fabric, setup.run.recipe
+    training, data = recipe.training, recipe.data
+    share = training.batch_size // (training.accumulation_steps * fabric.world_size)
+    if share * training.accumulation_steps * fabric.world_size != training.batch_size:
+        raise UserError(
+            f"training.batch_size {training.batch_size} cannot be shared by {fabric.world_size} "
+            f"processes in {training.accumulation_steps} parts each: choose a multiple of "
+            f"{training.accumulation_steps * fabric.world_size}"
+        )
+    return Step(
+        fabric=fabric,
+        gan=gan,
+        objective=Objective(recipe.adversarial, gan.head),
+        discriminator_optimizer=adam(gan.discriminator, training.discriminator_optimizer),
+        generator_optimizer=adam(gan.generator, training.generator_optimizer),
+        source=BatchSource(
+            setup.train,
+            fabric.device,
+            seed=seed,
+            horizontal_flip=data.horizontal_flip,
+            batch_size=share,
+        ),
+        labels=LabelSampler(setup.train.class_counts, data.fake_labels, fabric.device),
+        seed=seed,
+        batch_size=training.batch_size,
+        accumulation_steps=training.accumulation_steps,
+        discriminator_steps=training.discriminator_steps,
+    )
+
+
+def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
+    """Adam in its fused form, one kernel for all parameters."""
+    return torch.optim.Adam(
+        network.parameters(),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        fused=True,
+    )
+
+
+def evaluate_on_first(fabric: Fabric, evaluator: Evaluator, iteration: int) -> Score:
+    """Evaluate on the first process; the others wait for its score."""
+    score: Score | None = None
+    if fabric.global_rank == 0:
+        record = evaluator(iteration)
+        shown = {
+            title: record.values[name] for name, title in SHOWN.items() if name in record.values
+        }
+        lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
+        score = Score(record.values.get("frechet_distance"), shown, lines, record.warnings)
+    if fabric.world_size > 1:
+        score = fabric.broadcast(score)
+    assert score is not None
+    return score
+
+
+GRID_COLUMNS = 10
+
+
+def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
+    """A sample grid: a row a class (the first 20 classes), the same latents every time."""
+    rows = min(run.dataset.num_classes, 20)
+    labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS)
+    training = generator.training
+    generator.eval()
+    images = ImageSampler(generator, seed, purpose="grid")(labels)
+    generator.train(training)
+    picture = labelled_grid(images, labels, run.dataset.class_names)
+    save_image(picture, run.samples / f"step-{iteration:07d}.png")

@@ -1,0 +1,61 @@
+"""Shared types, and the one legend of tensor dimensions.
+
+B batch, K classes, Z latent, D feature, E embedding, C channels, H height, W width.
+
+Images inside the package are float in [-1, 1], shaped (B, C, H, W). They become uint8 only at the
+metrics boundary and in files, through :func:`to_uint8`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+Terms = dict[str, Tensor]
+"""Named scalar loss terms: the loss is their sum and the keys are the names in the log."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Labelled images: ``images`` (B, C, H, W) in [-1, 1], ``labels`` (B,) class indices."""
+
+    images: Float[Tensor, "B C H W"]
+    labels: Int[Tensor, " B"]
+
+
+@dataclass(frozen=True)
+class DiscriminatorOutput:
+    """What a discriminator says of a batch.
+
+    ``logit`` (B,) scores authenticity. The others are present where the conditioning has them:
+    ``embedding`` (B, E) of the images, ``proxy`` (B, E) of their labels, ``class_logits`` (B, K).
+    """
+
+    logit: Float[Tensor, " B"]
+    label: Int[Tensor, " B"]
+    embedding: Float[Tensor, "B E"] | None = None
+    proxy: Float[Tensor, "B E"] | None = None
+    class_logits: Float[Tensor, "B K"] | None = None
+
+    def split(self, size: int) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        """The first ``size`` samples and the rest, for real and fake that shared one pass."""
+        first: dict[str, Tensor | None] = {}
+        rest: dict[str, Tensor | None] = {}
+        for field in fields(self):
+            value: Tensor | None = getattr(self, field.name)
+            first[field.name] = None if value is None else value[:size]
+            rest[field.name] = None if value is None else value[size:]
+        return DiscriminatorOutput(**first), DiscriminatorOutput(**rest)  # type: ignore[arg-type]
+
+
+def to_uint8(images: Float[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
+    """Images in [-1, 1] as uint8 in [0, 255], rounded to nearest and clamped."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(images: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    """uint8 images as float32 in [-1, 1]: the inverse of :func:`to_uint8`."""
+    return images.float().div(127.5).sub(1)

@@ -1,0 +1,265 @@
+"""Shapes, parameter counts, gradients and settings of every backbone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from contragan.layers import Layers
+from contragan.networks import (
+    Generator,
+    Trunk,
+    check_generator,
+    check_trunk,
+    has_batch_statistics,
+)
+
+KINDS = ("dcgan", "resgan", "biggan")
+NewGenerator = Callable[..., Generator]
+NewTrunk = Callable[..., Trunk]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def latents(generator: Generator, size: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    label = torch.arange(size) % generator.num_classes
+    return torch.randn(size, generator.latent_dim), label
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("resolution", [16, 32, 64, 128])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes(
+    kind: str, resolution: int, channels: int, new_generator: NewGenerator, new_trunk: NewTrunk
+) -> None:
+    changes = {"attention_after_block": None}
+    generator = new_generator(kind, resolution, channels, **changes)
+    trunk = new_trunk(kind, resolution, channels, **changes)
+    images = generator(*latents(generator, 2))
+    assert images.shape == (2, channels, resolution, resolution)
+    assert images.abs().max() <= 1
+    assert images.std() > 1e-3
+    assert trunk(images).shape == (2, trunk.feature_dim)
+
+
+def count(*modules: nn.Module) -> int:
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def heads(kind: str, feature: int, classes: int, embedding: int) -> list[nn.Module]:
+    layers = Layers()
+    shared: list[nn.Module] = [layers.linear(feature, 1)]
+    if kind == "projection":
+        shared.append(layers.embedding(classes, feature))
+    elif kind == "classifier":
+        shared.append(layers.linear(feature, classes, bias=False))
+    elif kind == "contrastive":
+        shared += [layers.linear(feature, embedding), layers.embedding(classes, embedding)]
+    return shared
+
+
+COUNTS = [
+    # backbone, resolution, classes, z, channels, G SN, attention, head, embedding, G, D (millions)
+    ("biggan", 32, 10, 80, 96, True, (2, 1), "contrastive", 512, "9.416", "2.517"),
+    ("biggan", 32, 10, 80, 96, True, (2, 1), "projection", 0, "9.416", "2.415"),
+    ("biggan", 32, 10, 80, 96, True, (2, 1), "classifier", 0, "9.416", "2.415"),
+    ("biggan", 64, 200, 100, 80, True, (3, 1), "projection", 0, "17.335", "30.797"),
+    ("biggan", 64, 200, 100, 80, True, (3, 1), "contrastive", 768, "17.335", "31.678"),
+    ("resgan", 32, 10, 128, 64, False, (None, None), "contrastive", 512, "4.304", "1.125"),
+    ("resgan", 32, 10, 128, 64, True, (2, 1), "projection", 0, "4.386", "1.076"),
+    ("resgan", 64, 200, 128, 64, False, (None, None), "projection", 0, "13.367", "19.748"),
+    ("resgan", 64, 200, 128, 64, True, (3, 1), "projection", 0, "13.387", "19.753"),
+    ("dcgan", 32, 10, 128, 64, False, (None, None), "contrastive", 512, "3.820", "3.196"),
+    ("dcgan", 32, 10, 128, 64, False, (None, None), "projection", 0, "3.820", "2.933"),
+]
+
+
+@pytest.mark.parametrize("row", COUNTS, ids=lambda row: f"{row[0]}{row[1]}-{row[7]}-{row[6]}")
+def test_published_parameter_counts(
+    row: tuple[Any, ...], new_generator: NewGenerator, new_trunk: NewTrunk
+) -> None:
+    kind, resolution, classes, z, channels, spectral, attention, head, embedding, g, d = row
+    shared = {"shared_dim": 128} if kind == "biggan" else {}
+    with torch.device("meta"):
+        generator = new_generator(
+            kind,
+            resolution,
+            classes=classes,
+            latent_dim=z,
+            channels=channels,
+            spectral_norm=spectral,
+            attention_after_block=attention[0],
+            **shared,
+        )
+        trunk = new_trunk(kind, resolution, channels=channels, attention_after_block=attention[1])
+        head_layers = heads(head, trunk.feature_dim, classes, embedding)
+    assert f"{count(generator) / 1e6:.3f}" == g
+    assert f"{count(trunk, *head_layers) / 1e6:.3f}" == d
+
+
+def test_published_parameter_counts_of_unconditional_dcgan(
+    new_generator: NewGenerator, new_trunk: NewTrunk
+) -> None:
+    changes = {"channels": 64, "spectral_norm": False, "attention_after_block": None}
+    with torch.device("meta"):
+        generator = new_generator("dcgan", latent_dim=128, conditional=False, **changes)
+        trunk = new_trunk("dcgan", normalization="batch", **changes)
+        head_layers = heads("none", trunk.feature_dim, 10, 0)
+    assert f"{count(generator) / 1e6:.3f}" == "3.812"
+    assert f"{count(trunk, *head_layers) / 1e6:.3f}" == "2.931"
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("spectral_norm", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_generator_parameter_gets_a_gradient(
+    kind: str, spectral_norm: bool, conditional: bool, new_generator: NewGenerator
+) -> None:
+    generator = new_generator(kind, spectral_norm=spectral_norm, conditional=conditional)
+    nn.init.ones_(generator.attention.gate)  # type: ignore[union-attr, arg-type]
+    (generator(*latents(generator, 6)) * torch.randn(6, 3, 32, 32)).sum().backward()
+    for name, parameter in generator.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_trunk_parameter_gets_a_gradient(
+    kind: str, normalization: str, new_trunk: NewTrunk
+) -> None:
+    trunk = new_trunk(kind, normalization=normalization, spectral_norm=normalization == "none")
+    nn.init.ones_(trunk.attention.gate)  # type: ignore[union-attr, arg-type]
+    feature = trunk(torch.randn(6, 3, 32, 32))
+    (feature * torch.randn_like(feature)).sum().backward()
+    for name, parameter in trunk.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    assert has_batch_statistics(trunk) == (normalization == "batch")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_matter_to_conditional_generators_only(
+    kind: str, new_generator: NewGenerator
+) -> None:
+    for conditional in (True, False):
+        generator = new_generator(kind, conditional=conditional).eval()
+        z, _ = latents(generator)
+        zeros, ones = torch.zeros(4, dtype=torch.long), torch.ones(4, dtype=torch.long)
+        same = torch.equal(generator(z, zeros), generator(z, ones))
+        assert same != conditional
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_of_the_latent_matters(kind: str, new_generator: NewGenerator) -> None:
+    generator = new_generator(kind, conditional=False).eval()
+    z, label = latents(generator)
+    z.requires_grad_()
+    generator(z, label).square().sum().backward()
+    assert z.grad is not None
+    assert (z.grad.abs().sum(0) > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_are_independent_without_batch_statistics(kind: str, new_trunk: NewTrunk) -> None:
+    x = torch.randn(4, 3, 32, 32)
+    for normalization, independent in (("none", True), ("layer", True), ("batch", False)):
+        trunk = new_trunk(kind, normalization=normalization, spectral_norm=False)
+        alone = torch.cat([trunk(x[:2]), trunk(x[2:])])
+        assert torch.allclose(trunk(x), alone, rtol=1e-4, atol=1e-3) == independent
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_channels_last_and_bfloat16(
+    kind: str, new_generator: NewGenerator, new_trunk: NewTrunk
+) -> None:
+    generator, trunk = new_generator(kind), new_trunk(kind)
+    z, label = latents(generator)
+    with torch.no_grad():
+        generator(z, label), trunk(torch.randn(4, 3, 32, 32))
+        expected = generator.eval()(z, label)
+        feature = trunk.eval()(expected)
+    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = generator(z, label)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert_close(images, expected, atol=1e-5, rtol=1e-4)
+    assert_close(trunk(images), feature, atol=1e-4, rtol=1e-3)
+    generator.train(), trunk.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        images = generator(z, label)
+        output = trunk(images)
+    assert images.dtype == output.dtype == torch.float32
+    output.square().mean().backward()
+    for parameter in (*generator.parameters(), *trunk.parameters()):
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+    buffers = {name: buffer.dtype for name, buffer in generator.named_buffers()}
+    assert {d for n, d in buffers.items() if "running" in n or "spectral" in n} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batch_norm_synchronises(kind: str, new_generator: NewGenerator) -> None:
+    generator = new_generator(kind)
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in converted.modules())
+    assert not any(type(module) is nn.BatchNorm2d for module in converted.modules())
+    assert has_batch_statistics(converted)
+    images = converted.eval()(*latents(generator))  # the call still passes conditions through
+    assert images.shape == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "resolution", "changes", "reason"),
+    [
+        ("biggan", 32, {"latent_dim": 62}, "multiple of 4 such as 60"),
+        ("biggan", 64, {"latent_dim": 3}, "multiple of 5 such as 5"),
+        ("biggan", 32, {"attention_after_block": 4}, "3 blocks.*choose 1 to 3"),
+        ("resgan", 48, {}, "resolution 48.*16, 32, 64, 128"),
+        ("resgan", 32, {"channels": 1}, "divisible by 8"),
+        ("dcgan", 16, {"attention_after_block": 3}, "2 blocks"),
+        ("dcgan", 128, {"channels": 6}, "multiple of 4"),
+        ("dcgan", 256, {}, "resolution 256"),
+    ],
+)
+def test_impossible_generators_fail_with_the_fix(
+    kind: str,
+    resolution: int,
+    changes: dict[str, Any],
+    reason: str,
+    generator_config: Callable[..., Any],
+    new_generator: NewGenerator,
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_generator(generator_config(kind, **changes), resolution)
+    with pytest.raises(ValueError, match=reason):
+        new_generator(kind, resolution, **changes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "resolution", "changes", "reason"),
+    [
+        ("biggan", 32, {"attention_after_block": 5}, "4 blocks"),
+        ("biggan", 24, {}, "resolution 24"),
+        ("resgan", 64, {"channels": 12}, "block 1 of the trunk has 12"),
+        ("dcgan", 32, {"attention_after_block": 4}, "3 blocks"),
+    ],
+)
+def test_impossible_trunks_fail_with_the_fix(
+    kind: str,
+    resolution: int,
+    changes: dict[str, Any],
+    reason: str,
+    trunk_config: Callable[..., Any],
+    new_trunk: NewTrunk,
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_trunk(trunk_config(kind, **changes), resolution)
+    with pytest.raises(ValueError, match=reason):
+        new_trunk(kind, resolution, **changes)

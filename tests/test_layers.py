@@ -1,0 +1,167 @@
+"""Spectrally normalised layers: the estimate, its sharing and its batching."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from contragan.layers import Layers, SpectralNorm, power_iteration, shared_weights
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def network(spectral_norm: bool = True) -> nn.Sequential:
+    layers = Layers(spectral_norm)
+    return nn.Sequential(
+        layers.conv2d(3, 4, 3, padding=1),
+        layers.conv2d(4, 4, 3, padding=1),
+        layers.conv2d(4, 4, 3, padding=1),
+        layers.conv_transpose2d(4, 2, 4, stride=2, padding=1),
+        nn.Flatten(),
+        layers.linear(32, 5),
+    )
+
+
+def rescaled(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=2.0)
+    return module
+
+
+def largest_singular_value(weight: Tensor, transposed: bool = False) -> Tensor:
+    matrix = (weight.transpose(0, 1) if transposed else weight).flatten(1)
+    return torch.linalg.matrix_norm(matrix, 2)
+
+
+@pytest.mark.parametrize("kind", ["conv2d", "conv_transpose2d", "linear", "embedding"])
+def test_normalised_weight_has_unit_norm_after_iterations(kind: str) -> None:
+    layers = Layers(spectral_norm=True)
+    layer = {
+        "conv2d": lambda: layers.conv2d(5, 7, 3),
+        "conv_transpose2d": lambda: layers.conv_transpose2d(5, 7, 4, 2, 1),
+        "linear": lambda: layers.linear(5, 7),
+        "embedding": lambda: layers.embedding(5, 7),
+    }[kind]()
+    rescaled(layer)
+    for _ in range(200):
+        power_iteration(layer)
+    layer.eval()
+    transposed = kind == "conv_transpose2d"
+    assert_close(largest_singular_value(layer.effective_weight(), transposed), torch.tensor(1.0))
+    assert largest_singular_value(layer.weight, transposed) > 2
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_agrees_with_the_framework(transposed: bool) -> None:
+    ours: nn.Module
+    if transposed:
+        plain: nn.Module = nn.ConvTranspose2d(3, 6, 4, 2, 1)
+        ours = Layers(True).conv_transpose2d(3, 6, 4, 2, 1)
+    else:
+        plain, ours = nn.Conv2d(3, 6, 3), Layers(True).conv2d(3, 6, 3)
+    theirs = nn.utils.spectral_norm(plain, eps=1e-6)
+    state = theirs.state_dict()
+    ours.load_state_dict(
+        {
+            "weight": state["weight_orig"],
+            "bias": state["bias"],
+            "spectral_norm.u": state["weight_u"],
+            "spectral_norm.v": state["weight_v"],
+        }
+    )
+    x = torch.randn(2, 3, 8, 8)
+    for _ in range(3):
+        expected, given = theirs(x), ours(x)
+        assert_close(given, expected, atol=1e-6, rtol=1e-5)
+    expected.square().sum().backward()
+    given.square().sum().backward()
+    assert_close(ours.weight.grad, theirs.weight_orig.grad, atol=1e-3, rtol=1e-4)
+
+
+def test_gradient_treats_the_singular_vectors_as_constants() -> None:
+    norm = SpectralNorm(torch.randn(3, 4)).double()
+    weight = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(norm, weight)
+
+
+def test_evaluation_leaves_the_estimate_alone() -> None:
+    net = rescaled(network()).eval()
+    before = deepcopy(net.state_dict())
+    x = torch.randn(2, 3, 2, 2)
+    first = net(x)
+    with shared_weights(net):
+        assert_close(net(x), first)
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    net.train()(x)
+    assert not torch.equal(net.state_dict()["0.spectral_norm.u"], before["0.spectral_norm.u"])
+
+
+def test_batched_iteration_equals_one_by_one() -> None:
+    batched = rescaled(network())
+    single = deepcopy(batched)
+    for _ in range(3):
+        power_iteration(batched)
+        for module in single:
+            if norm := getattr(module, "spectral_norm", None):
+                norm.iterate(module.weight)
+    assert_close(batched.state_dict(), single.state_dict())
+
+
+def test_shared_weights_equal_plain_ones_and_iterate_once() -> None:
+    shared = rescaled(network())
+    plain = deepcopy(shared)
+    x = torch.randn(2, 3, 2, 2)
+    expected = plain(x)
+    expected.square().sum().backward()
+    with shared_weights(shared):
+        first, second = shared(x), shared(x)
+    assert_close(first, expected)
+    assert torch.equal(first, second)
+    assert_close(shared.state_dict(), plain.state_dict())
+    ((first.square().sum() + second.square().sum()) / 2).backward()
+    for ours, theirs in zip(shared.parameters(), plain.parameters(), strict=True):
+        assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_later_passes_do_not_disturb_an_earlier_backward() -> None:
+    net = rescaled(network())
+    x = torch.randn(2, 3, 2, 2)
+    first = net(x)
+    reference = deepcopy(net).eval()(x)  # same singular vectors as the first pass used
+    net(x)
+    first.square().sum().backward()
+    assert_close(first, reference)
+
+
+def test_estimate_stays_float32_under_autocast() -> None:
+    net = rescaled(network())
+    twin = deepcopy(net)
+    with torch.autocast("cpu", torch.bfloat16):
+        net(torch.randn(2, 3, 2, 2))
+        weight = net[0].effective_weight()
+    twin(torch.randn(2, 3, 2, 2))
+    twin[0].effective_weight()
+    assert weight.dtype == torch.float32
+    assert_close(net.state_dict(), twin.state_dict(), atol=0.0, rtol=0.0)
+
+
+def test_new_layers_are_normalised_before_any_training_pass() -> None:
+    for layer in network().eval()[:4]:
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        weight = layer.effective_weight()
+        assert_close(
+            largest_singular_value(weight, transposed), torch.tensor(1.0), atol=0.5, rtol=0
+        )
+
+
+def test_plain_layers_start_orthogonal_without_bias() -> None:
+    linear = Layers().linear(8, 4)
+    assert_close(linear.weight @ linear.weight.T, torch.eye(4))
+    assert torch.equal(linear.bias, torch.zeros(4))
+    assert linear.effective_weight() is linear.weight
