@@ -195,9 +195,12 @@ class MNISTConfig(TorchvisionConfig):
     title: ClassVar[str] = "MNIST"
 
     def files(self, split: Split) -> Sequence[str]:
-        prefix = "train" if split == "train" else "t10k"
-        folder = self.dataset().__name__
-        return [f"{folder}/raw/{prefix}-{part}-ubyte" for part in ("images-idx3", "labels-idx1")]
+        # torchvision wants both splits' files before it reads either.
+        return [
+            f"{self.dataset().__name__}/raw/{name}-ubyte"
+            for prefix in ("train", "t10k")
+            for name in (f"{prefix}-images-idx3", f"{prefix}-labels-idx1")
+        ]
 
     def names(self, root: Path) -> Sequence[str]:
         return DIGIT_NAMES

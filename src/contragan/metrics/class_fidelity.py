@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-PROBE_PENALTY = 1e-2
+PROBE_PENALTY = 0.1
 """Weight of half the squared norm of the probe's weights, beside the mean cross-entropy."""
 
-PROBE_ITERATIONS = 200
+PROBE_ITERATIONS = 100
 
 PROBE_SETTINGS = {"probe": "logistic", "penalty": PROBE_PENALTY, "iterations": PROBE_ITERATIONS}
 """What a fitted probe depends on beside its data."""

@@ -33,7 +33,6 @@ class ClassifierConfig(Config):
     batch_size: int = Field(default=128, ge=2)
     learning_rate: float = Field(default=0.1, gt=0)
     weight_decay: float = Field(default=5e-4, ge=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     flip: bool = True
 
 
@@ -83,45 +82,49 @@ class SmallResNet(nn.Sequential):
         super().__init__(*layers, nn.Linear(channels, num_classes))
 
 
-def classification_accuracy_score(
-    train: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    test: tuple[NDArray[np.uint8], NDArray[np.int64]],
+def train_classifier(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
     *,
     num_classes: int,
     config: ClassifierConfig,
     device: torch.device | str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> ClassificationScore:
-    """Trains on ``train`` and scores on ``test``: (images (N, C, H, W) uint8, labels (N,)) each.
+) -> SmallResNet:
+    """A classifier of images (N, C, H, W) with labels (N,).
 
-    The random state of the caller is left as it was. ValueError where a set is empty or the images
-    differ in shape.
+    The random state of the caller is left as it was. ValueError where the set is empty.
     """
-    images, labels = _tensors(train, device)
-    test_images, test_labels = _tensors(test, device)
-    if images.shape[1:] != test_images.shape[1:]:
-        raise ValueError(f"images of {tuple(images.shape[1:])} and {tuple(test_images.shape[1:])}")
     device = torch.device(device)
+    pixels, targets = _tensors(images, labels, device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = SmallResNet(images.shape[1], num_classes, config.width, config.blocks)
-        network = network.to(device).to(memory_format=torch.channels_last)
-        with torch.enable_grad():
-            _train(network, images, labels, config, progress)
-    predictions = _predict(network, test_images)
-    correct = (predictions == test_labels).double().cpu().numpy()
-    counts = np.bincount(test[1], minlength=num_classes)
-    hits = np.bincount(test[1], weights=correct, minlength=num_classes)
+        network = SmallResNet(pixels.shape[1], num_classes, config.width, config.blocks)
+        network.to(device).to(memory_format=torch.channels_last)
+        with torch.inference_mode(False), torch.enable_grad():
+            _train(network, pixels, targets, config, progress)
+    return network
+
+
+def score_classifier(
+    network: SmallResNet, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> ClassificationScore:
+    """How well the classifier knows images (N, C, H, W) with labels (N,); ValueError for none."""
+    weight = network[-1].weight
+    assert isinstance(weight, Tensor)
+    pixels, targets = _tensors(images, labels, weight.device)
+    correct = (_predict(network, pixels) == targets).double().cpu().numpy()
+    counts = np.bincount(labels, minlength=len(weight))
+    hits = np.bincount(labels, weights=correct, minlength=len(weight))
     with np.errstate(invalid="ignore"):
         per_class = hits / np.where(counts > 0, counts, np.nan)
     return ClassificationScore(float(correct.mean()), per_class)
 
 
 def _tensors(
-    data: tuple[NDArray[np.uint8], NDArray[np.int64]], device: torch.device | str
+    images: NDArray[np.uint8], labels: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    images, labels = data
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"{len(images)} images with {len(labels)} labels")
     pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)
@@ -156,14 +159,11 @@ def _train(
     step = 0
     for _ in range(config.epochs):
         order = torch.randperm(len(images))
-        for rows in order.split(size):
+        for rows in torch.split(order, size):
             if len(rows) < size:
                 continue
-            rows = rows.to(images.device)
-            batch = _augmented(_normalised(images[rows]), config.flip)
-            loss = F.cross_entropy(
-                network(batch), labels[rows], label_smoothing=config.label_smoothing
-            )
+            batch = _augmented(_normalised(images[rows.to(images.device)]), config.flip)
+            loss = F.cross_entropy(network(batch), labels[rows.to(labels.device)])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -176,7 +176,7 @@ def _train(
 @torch.inference_mode()
 def _predict(network: nn.Module, images: Tensor) -> Tensor:
     network.eval()
-    return torch.cat([network(_normalised(part)).argmax(1) for part in images.split(256)])
+    return torch.cat([network(_normalised(part)).argmax(1) for part in torch.split(images, 256)])
 
 
 def _normalised(images: Tensor) -> Tensor:

@@ -174,7 +174,12 @@ def inception_extractor(
     resize: Resize | None = None,
     precision: Precision = "float32",
 ) -> NetworkExtractor:
-    """The extractor around an Inception-V3 whatever its weights; it folds the network."""
+    """The extractor around an Inception-V3 whatever its weights; it folds the network.
+
+    With ``resize`` "bilinear" it scales pixels as pytorch-fid does too, by 127.5 around 127.5;
+    otherwise as TensorFlow's graph does, by 128 around 128.
+    """
+    centre = 127.5 if resize == "bilinear" else 128.0
     weights = f"inception-2015-12-05, sha256 {checksum(network)}"
     return NetworkExtractor(
         "inception",
@@ -182,8 +187,8 @@ def inception_extractor(
         dim=2048,
         input_size=299,
         resize=resize or "tf-bilinear",
-        shift=(128.0,) * 3,
-        scale=(128.0,) * 3,
+        shift=(centre,) * 3,
+        scale=(centre,) * 3,
         weights=weights,
         device=device,
         precision=precision,

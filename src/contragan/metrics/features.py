@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from contragan.errors import UserError
 
-Resize = Literal["bicubic-antialias", "bilinear-antialias", "tf-bilinear"]
+Resize = Literal["bicubic-antialias", "bilinear-antialias", "bilinear", "tf-bilinear"]
 Precision = Literal["float32", "bfloat16"]
 
 CPU_CHUNK = 8
@@ -50,7 +50,8 @@ def resize_images(
     """Square images of side ``size``; values are neither clamped nor rounded.
 
     ``bicubic-antialias`` is Pillow's filter (Parmar et al. 2022, "clean-fid");
-    ``tf-bilinear`` is TensorFlow 1's, which samples at corners: the one of the original FID.
+    ``tf-bilinear`` is TensorFlow 1's, which samples at corners: the one of the original FID;
+    ``bilinear`` is pytorch-fid's.
     """
     if images.shape[-2:] == (size, size):
         return images
@@ -64,7 +65,7 @@ def resize_images(
         )
         return resized
     mode = "bicubic" if method == "bicubic-antialias" else "bilinear"
-    return F.interpolate(images, size=(size, size), mode=mode, antialias=True)
+    return F.interpolate(images, size=(size, size), mode=mode, antialias=method != "bilinear")
 
 
 def checksum(network: nn.Module) -> str:

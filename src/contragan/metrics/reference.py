@@ -10,19 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from contragan.errors import UserError
 from contragan.metrics.cache import Statistics, StatisticsCache, cache_key
 from contragan.metrics.class_fidelity import PROBE_SETTINGS, LinearProbe, fit_probe
-from contragan.metrics.features import FeatureExtractor
-from contragan.metrics.frechet import Moments
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many images are done, and how many there are."""
+from contragan.metrics.feature_pass import FeaturePass, Keep
 
 
 class ReferenceSet(Protocol):
-    """Labelled real images: uint8 (N, H, W, C) and labels (N,).
+    """Labelled images: uint8 (N, H, W, C) and labels (N,).
 
     ``fingerprint`` names the content: equal fingerprints must mean equal images in equal order.
     A data set of ``contragan.data`` is one as it stands.
@@ -54,14 +51,22 @@ class ImageSet:
     split: str
 
 
+def same_images(first: ReferenceSet, second: ReferenceSet) -> bool:
+    """Whether two sets are one."""
+    return (first.fingerprint, first.split) == (second.fingerprint, second.split)
+
+
+def image_batch(images: NDArray[np.uint8], rows: NDArray[np.int64] | slice) -> Tensor:
+    """Rows of (N, H, W, C) images as a tensor (B, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(images[rows])).permute(0, 3, 1, 2)
+
+
 @dataclass(frozen=True)
 class RealFeatures:
     """The feature pass over real images, each result kept in ``cache``."""
 
-    extractor: FeatureExtractor
+    passing: FeaturePass
     cache: StatisticsCache
-    batch_size: int = 64
-    progress: Progress | None = None
 
     def __call__(
         self,
@@ -82,40 +87,27 @@ class RealFeatures:
                 "split": reference.split,
                 "images": list(reference.images.shape),
                 "indices": None if indices is None else _digest(indices),
-                "extractor": self.extractor.protocol(),
+                "extractor": self.passing.extractor.protocol(),
             }
         )
         found = self.cache.load(key, features=features)
-        if found is not None:
+        # Ranks may see different disks: all go on from the cache, or all make the pass.
+        if self.passing.ranks.all_agree(found is not None) and found is not None:
             return found
         chosen = np.arange(len(reference.images)) if indices is None else indices
         if len(chosen) < 2:
             raise UserError(f"{reference.name} {reference.split} has {len(chosen)} images: need 2")
-        statistics = self._compute(reference, chosen, features, key)
-        self._saving(lambda: self.cache.save(statistics))
+        passed = self.passing(
+            lambda start, stop: image_batch(reference.images, chosen[start:stop]),
+            len(chosen),
+            Keep(features=features),
+            f"features of {reference.name} {reference.split}",
+        )
+        statistics = Statistics(key, passed.gaussian, passed.features)
+        self._save(lambda: self.cache.save(statistics))
         return statistics
 
-    def _compute(
-        self, reference: ReferenceSet, chosen: NDArray[np.int64], features: bool, key: str
-    ) -> Statistics:
-        dim = self.extractor.dim
-        moments = Moments(dim)
-        rows = np.empty((len(chosen), dim), dtype=np.float32) if features else None
-        for start in range(0, len(chosen), self.batch_size):
-            part = chosen[start : start + self.batch_size]
-            pixels = torch.from_numpy(np.ascontiguousarray(reference.images[part]))
-            batch = self.extractor(pixels.permute(0, 3, 1, 2)).features.cpu()
-            if not torch.isfinite(batch).all():
-                raise UserError(f"{self.extractor.name} gave features that are not finite")
-            moments.update(batch)
-            if rows is not None:
-                rows[start : start + len(part)] = batch.numpy()
-            if self.progress is not None:
-                stage = f"features of {reference.split} images"
-                self.progress(stage, start + len(part), len(chosen))
-        return Statistics(key, moments.gaussian(), rows)
-
-    def cached_probe(
+    def probe(
         self, key: str, features: np.ndarray, labels: NDArray[np.int64], num_classes: int
     ) -> LinearProbe:
         """The linear probe of these features, which are rows of the statistics under ``key``."""
@@ -125,10 +117,10 @@ class RealFeatures:
         if arrays is not None:
             return LinearProbe.from_arrays(arrays)
         probe = fit_probe(features, labels, num_classes)
-        self._saving(lambda: self.cache.save_arrays(probe_key, probe.arrays()))
+        self._save(lambda: self.cache.save_arrays(probe_key, probe.arrays()))
         return probe
 
-    def _saving(self, save: Callable[[], None]) -> None:
+    def _save(self, save: Callable[[], None]) -> None:
         try:
             save()
         except OSError as error:

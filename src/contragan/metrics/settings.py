@@ -1,0 +1,101 @@
+"""The evaluation's settings, and the protocols that have a name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from contragan.config import Config
+from contragan.errors import UserError
+from contragan.metrics.batch_norm import BatchNormMode
+from contragan.metrics.classification_accuracy import ClassifierConfig
+from contragan.metrics.features import Precision, Resize
+
+MetricName = Literal[
+    "frechet_distance",
+    "kernel_distance",
+    "inception_score",
+    "precision_recall",
+    "intra_class_distance",
+    "class_fidelity",
+    "memorisation",
+    "classification_accuracy",
+]
+
+
+class EvaluationConfig(Config):
+    """What is compared with what: everything that a score depends on, beside the model.
+
+    ``num_images`` None means as many as the reference has. ``reference`` is the split of the real
+    images. ``labels`` of the generated ones follow the reference's class counts or are uniform.
+    ``resize`` None is the extractor's own. ``probe_images`` bounds the real images that the linear
+    probe is fitted to (None: all). ``batch_size`` matters to the score only with ``batch_norm:
+    batch`` or ``standing``. The numbers of subsets, splits and neighbours are the published ones.
+    """
+
+    features: str = Field(pattern=r"^(efficientnet-lite0|inception|pixels|timm:.+)$")
+    num_images: int | None = Field(ge=2)
+    reference: Literal["train", "test"]
+    batch_norm: BatchNormMode
+    labels: Literal["reference", "uniform"]
+    metrics: tuple[MetricName, ...] = Field(min_length=1)
+    protocol: str | None = None
+    resize: Resize | None = None
+    precision: Precision = "float32"
+    standing_batches: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    probe_images: int | None = Field(default=None, ge=2)
+    kernel_subsets: int = Field(default=100, ge=1)
+    kernel_subset_size: int = Field(default=1000, ge=2)
+    inception_splits: int = Field(default=10, ge=1)
+    manifold_neighbours: int = Field(default=3, ge=1)
+    density_neighbours: int = Field(default=5, ge=1)
+    classifier: ClassifierConfig = ClassifierConfig()
+
+
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    # As many images as the test set (CIFAR-10) or the validation set (Tiny ImageNet, ImageNet),
+    # through pytorch-fid, which resizes bilinearly; the authors' software draws labels uniformly
+    # and normalises by each batch's own statistics. Its tables give a run's best evaluation.
+    "contragan-paper": {
+        "features": "inception",
+        "resize": "bilinear",
+        "num_images": None,
+        "reference": "test",
+        "batch_norm": "batch",
+        "labels": "uniform",
+        "metrics": ("frechet_distance", "class_fidelity"),
+    },
+    # The convention of most later work: 50,000 images against the whole training set.
+    "full": {
+        "features": "inception",
+        "num_images": 50_000,
+        "reference": "train",
+        "batch_norm": "running",
+        "labels": "reference",
+        "metrics": (
+            "frechet_distance",
+            "kernel_distance",
+            "inception_score",
+            "precision_recall",
+            "intra_class_distance",
+            "class_fidelity",
+            "memorisation",
+        ),
+    },
+}
+
+
+def named_protocol(name: str, **changes: Any) -> EvaluationConfig:
+    """The protocol called ``name``, with ``changes`` to single settings.
+
+    A changed protocol no longer bears the name alone: the changes are written behind it.
+    UserError for an unknown name.
+    """
+    if name not in PROTOCOLS:
+        raise UserError(f"unknown protocol {name!r}: choose from {', '.join(PROTOCOLS)}")
+    settings = PROTOCOLS[name]
+    changed = {key: value for key, value in changes.items() if settings.get(key) != value}
+    title = name if not changed else f"{name}, changed: {', '.join(sorted(changed))}"
+    return EvaluationConfig.model_validate({**settings, **changed, "protocol": title})

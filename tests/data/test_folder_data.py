@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from contragan.data import DataConfig, ImageDataset
+from contragan.errors import UserError
+
+Load = Callable[..., ImageDataset]
+Draw = Callable[..., Path]
+
+
+def test_split_tree(tree: Path, load: Load) -> None:
+    (tree / "train" / "ant" / ".DS_Store").write_bytes(b"x")
+    (tree / "train" / "ant" / "Thumbs.db").write_bytes(b"x")
+    (tree / "train" / "ant" / "._0.png").write_bytes(b"x")
+    (tree / "train" / ".hidden").mkdir()
+    train, test = load(tree), load(tree, "test")
+    assert train.class_names == test.class_names == ("ant", "bee", "cow")
+    assert train.images.shape == (18, 16, 16, 3)
+    assert train.class_counts.tolist() == [6, 6, 6]
+    assert test.class_counts.tolist() == [2, 2, 2]
+    assert train.fingerprint != test.fingerprint
+    assert not train.notes
+    expected = np.asarray(Image.open(tree / "train" / "bee" / "3.png"))
+    np.testing.assert_array_equal(train.images[9], expected)
+    assert train.labels[9] == 1
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_other_names_of_the_test_folder(tree: Path, load: Load, name: str) -> None:
+    (tree / "test").rename(tree / name)
+    assert len(load(tree, "test")) == 6
+
+
+def test_flat_folder_holds_out_a_share_of_each_class(flat: Path, load: Load) -> None:
+    train = load(flat, test_fraction=0.2)
+    test = load(flat, "test", test_fraction=0.2)
+    assert train.class_counts.tolist() == [8, 16]
+    assert test.class_counts.tolist() == [2, 4]
+    pixels = {image.tobytes() for image in train.images} & {i.tobytes() for i in test.images}
+    # The fixture draws the same image i in both classes: only those may be on both sides.
+    both = {
+        image.tobytes() for image, label in zip(train.images, train.labels, strict=True) if label
+    } & {image.tobytes() for image, label in zip(test.images, test.labels, strict=True) if label}
+    assert not both
+    assert len(pixels) <= 6
+    assert "held out" in train.notes[0]
+    np.testing.assert_array_equal(load(flat, "test", test_fraction=0.2).images, test.images)
+
+
+def test_train_folder_without_test_folder(tree: Path, load: Load) -> None:
+    shutil.rmtree(tree / "test")
+    assert load(tree, "test", test_fraction=0.5).class_counts.tolist() == [3, 3, 3]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path, load: Load, draw: Draw) -> None:
+    for name in ("bus", "train"):
+        for index in range(3):
+            draw(tmp_path / "vehicles" / name / f"{index}.png", seed=index)
+    assert load(tmp_path / "vehicles").class_names == ("bus", "train")
+
+
+def test_chosen_classes_are_labelled_in_their_order(tree: Path, load: Load) -> None:
+    data = load(tree, classes=("cow", "ant"))
+    assert data.class_names == ("cow", "ant")
+    assert data.labels.tolist() == [0] * 6 + [1] * 6
+    np.testing.assert_array_equal(
+        data.images[0], np.asarray(Image.open(tree / "train" / "cow" / "0.png"))
+    )
+    assert load(tree, "test", classes=("cow", "ant")).class_counts.tolist() == [2, 2]
+
+
+def test_unknown_class_names_the_nearest(tree: Path, load: Load) -> None:
+    with pytest.raises(UserError, match=r"no class 'cwo' in .*train \(nearest: cow\)"):
+        load(tree, classes=("ant", "cwo"))
+    with pytest.raises(UserError, match=r"\(it has ant, bee, cow\)"):
+        load(tree, classes=("ant", "zzzzzz"))
+
+
+def test_bad_settings(config: Callable[..., DataConfig]) -> None:
+    with pytest.raises(ValidationError, match="names a class twice"):
+        config(classes=("ant", "ant"))
+    with pytest.raises(ValidationError, match="at least two classes"):
+        config(classes=("ant",))
+    with pytest.raises(ValidationError):
+        config(test_fraction=1.0)
+    with pytest.raises(ValidationError):
+        config(channels=2)
+
+
+def test_missing_and_empty_folders(tmp_path: Path, load: Load, draw: Draw) -> None:
+    with pytest.raises(UserError, match=r"needs --data PATH; expected PATH/train/<class>"):
+        load(None)
+    with pytest.raises(UserError, match=r"nowhere does not exist; expected"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="is empty; expected"):
+        load(tmp_path / "empty")
+    with pytest.raises(UserError, match="is a file, not a folder"):
+        load(draw(tmp_path / "one.png"))
+
+
+def test_no_class_folders(tmp_path: Path, load: Load, draw: Draw) -> None:
+    draw(tmp_path / "loose" / "a.png")
+    with pytest.raises(UserError, match=r"no class folders in .*loose; expected"):
+        load(tmp_path / "loose")
+    draw(tmp_path / "split" / "train" / "a.png")
+    with pytest.raises(UserError, match=r"no class folders in .*train; expected"):
+        load(tmp_path / "split")
+
+
+def test_single_class(tmp_path: Path, load: Load, draw: Draw) -> None:
+    draw(tmp_path / "one" / "train" / "ant" / "a.png")
+    with pytest.raises(UserError, match=r"single class \(ant\): .* at least two"):
+        load(tmp_path / "one")
+
+
+def test_class_folder_without_images(tree: Path, load: Load) -> None:
+    (tree / "train" / "dog").mkdir()
+    (tree / "train" / "dog" / "notes.txt").write_text("none yet")
+    with pytest.raises(UserError, match=r"train/dog holds no images"):
+        load(tree)
+
+
+def test_test_classes_that_are_not_trained_on(tree: Path, load: Load, draw: Draw) -> None:
+    draw(tree / "test" / "yak" / "0.png")
+    shutil.rmtree(tree / "test" / "cow")
+    data = load(tree, "test")
+    assert data.class_names == ("ant", "bee", "cow")
+    assert data.class_counts.tolist() == [2, 2, 0]
+    assert "1 classes" in data.notes[0]
+    assert "no images" in data.notes[1]
+    for name in ("ant", "bee"):
+        shutil.rmtree(tree / "test" / name)
+    with pytest.raises(UserError, match="holds no images of the training classes"):
+        load(tree, "test")
+
+
+def test_images_smaller_than_the_resolution(tree: Path, load: Load, draw: Draw) -> None:
+    path = draw(tree / "train" / "bee" / "small.png", size=(15, 40))
+    with pytest.raises(UserError, match=rf"{path} is 15 x 40 pixels, smaller than .* 16"):
+        load(tree)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+def test_unreadable_image(tree: Path, load: Load, draw: Draw, damage: str) -> None:
+    path = draw(tree / "train" / "bee" / "photo.jpg", size=(64, 64))
+    content = {"truncated": path.read_bytes()[:900], "text": b"no image", "empty": b""}[damage]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"unreadable image: {path} .*--skip-unreadable"):
+        load(tree)
+    data = load(tree, skip_unreadable=True)
+    assert len(data) == 18
+    assert data.skipped == 1
+    assert str(path) in data.notes[0]
+    # The store is there now, but who does not skip still hears of it.
+    with pytest.raises(UserError, match="unreadable image"):
+        load(tree)
+
+
+def test_a_class_with_nothing_readable(tree: Path, load: Load) -> None:
+    for path in (tree / "train" / "bee").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="no image of class bee can be read"):
+        load(tree, skip_unreadable=True)
+
+
+def test_imagenet_layout(tree: Path, load: Load) -> None:
+    with pytest.raises(UserError, match="does not hold ImageNet"):
+        load(tree, kind="imagenet")
+    (tree / "test").rename(tree / "val")
+    (tree / "words.txt").write_text("ant\tworker, soldier\nbee\tworker\ncow\tcattle, oxen\n")
+    data = load(tree, "test", kind="imagenet", resolution=32)
+    assert data.class_names == ("worker (ant)", "worker (bee)", "cattle")
+    assert data.images.shape == (6, 32, 32, 3)
+    assert load(tree, kind="imagenet", classes=("cow", "worker (ant)")).class_names == (
+        "cattle",
+        "worker (ant)",
+    )
