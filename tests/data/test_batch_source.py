@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from contragan.data import BatchSource, EpochSampler, ImageDataset
+from contragan.data.convert import convert_on_cpu, convert_on_device
 from contragan.data.sampler import coin_flips
 from contragan.errors import UserError
 from contragan.types import from_uint8, to_uint8
@@ -114,6 +115,16 @@ def test_reader_is_ahead_and_forgets_what_is_not_asked_for(
     while not all(future.done() for future in reader._ahead.values()):
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("flip", [True, False])
+def test_both_conversions_agree(channels: int, flip: bool) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 8, channels), np.uint8)
+    flips = np.arange(9) % 3 == 1 if flip else None
+    rows = None if flips is None else torch.from_numpy(np.arange(9) + 9 * flips)
+    on_device = convert_on_device(torch.from_numpy(pixels), rows)
+    assert torch.equal(convert_on_cpu(pixels.copy(), flips), on_device)
 
 
 def test_grey_images(load: Load, make: Callable[..., BatchSource]) -> None:

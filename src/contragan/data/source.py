@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from contragan.data.base import ImageDataset, Labels, Pixels
+from contragan.data.convert import convert_on_cpu, convert_on_device
 from contragan.data.memory import fits_on_device
 from contragan.data.sampler import EpochSampler, coin_flips
 from contragan.errors import UserError
@@ -24,9 +26,9 @@ BATCHES_AHEAD = 8
 class BatchSource:
     """Serves the endless shuffled sequence of training images as batches on ``device``.
 
-    The pixels stay uint8 on the device where they take at most ``device_share`` of its free memory
-    and the images are in memory already on a CPU; otherwise threads read ahead into buffers, pinned
-    for CUDA. Gather, flip and conversion run on the device, and nothing waits for it.
+    An accelerator holds the pixels as uint8 where they take at most ``device_share`` of its free
+    memory, a CPU where the data set is in memory; otherwise threads read ahead into buffers, pinned
+    for CUDA. Flip and conversion run on the device, and nothing waits for it.
 
     Any batch depends on (seed, position, count) only. Flips belong to positions, so a batch equals
     the concatenation of its parts.
@@ -54,65 +56,57 @@ class BatchSource:
         self.batch_size = batch_size
         self.channels_last = channels_last
         self.sampler = EpochSampler(len(dataset), seed)
-        self._labels = dataset.labels
+        self._images, self._labels = dataset.images, dataset.labels
         self._resident: tuple[Tensor, Tensor] | None = None
         self._reader: _Reader | None = None
-        if _can_reside(dataset, device, device_share):
-            images = _upload(dataset.images, device)
-            self._resident = images, torch.from_numpy(dataset.labels).to(device)
-        else:
+        if not _can_reside(dataset, device, device_share):
             self._reader = _Reader(dataset.images, self.sampler, pin=device.type == "cuda")
+        elif device.type != "cpu":
+            labels = torch.from_numpy(dataset.labels).to(device)
+            self._resident = _upload(dataset.images, device), labels
 
     @property
     def is_resident(self) -> bool:
-        """Whether all pixels lie on the device."""
-        return self._resident is not None
+        """Whether all pixels lie in the device's memory."""
+        return self._reader is None
 
     def batch(self, position: int, count: int | None = None) -> Batch:
         """The ``count`` (default: batch size) images from ``position`` of the sequence on."""
         count = self.batch_size if count is None else count
-        if self._resident is not None:
-            images, labels = self._resident
-            index, rows = self._to_device(position, self.sampler.indices(position, count))
-            pixels = images.index_select(0, index)
-            label = labels.index_select(0, index)
+        read = None if self._reader is None else self._reader.read(position, count)
+        indices = self.sampler.indices(position, count) if read is None else read.indices
+        flips = coin_flips(self.seed, position, count) if self.horizontal_flip else None
+        if self.device.type == "cpu":
+            pixels = self._images[indices] if read is None else read.pixels.numpy()
+            images = convert_on_cpu(pixels, flips)
+            label = torch.from_numpy(self._labels[indices])
+        elif self._resident is not None:
+            index, rows = self._to_device(indices, flips)
+            images = convert_on_device(self._resident[0].index_select(0, index), rows)
+            label = self._resident[1].index_select(0, index)
         else:
-            assert self._reader is not None
-            read = self._reader.read(position, count)
-            pixels = read.pixels.to(self.device, non_blocking=True)
-            label, rows = self._to_device(position, self._labels[read.indices])
-        return Batch(self._finish(pixels, rows), label)
+            assert read is not None
+            label, rows = self._to_device(self._labels[indices], flips)
+            images = convert_on_device(read.pixels.to(self.device, non_blocking=True), rows)
+        return Batch(images if self.channels_last else images.contiguous(), label)
 
     def close(self) -> None:
         """Stop reading ahead."""
         if self._reader is not None:
             self._reader.close()
 
-    def _to_device(self, position: int, values: Labels) -> tuple[Tensor, Tensor | None]:
-        """int64 ``values`` (B,) beside :meth:`_finish`'s ``rows`` (B,), in one copy."""
+    def _to_device(
+        self, values: Labels, flips: NDArray[np.bool_] | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """int64 ``values`` (B,), and the rows :func:`convert_on_device` wants, in one copy."""
         size = len(values)
-        num_rows = 2 if self.horizontal_flip else 1
         pin = self.device.type == "cuda"
         # Pinned blocks come from PyTorch's cache, which waits for the copy before it reuses one.
-        packed = torch.empty((num_rows, size), dtype=torch.int64, pin_memory=pin)
-        packed[0] = torch.from_numpy(np.array(values))
-        if self.horizontal_flip:
-            rows = np.arange(size) + size * coin_flips(self.seed, position, size)
-            packed[1] = torch.from_numpy(rows)
+        packed = torch.empty((2, size), dtype=torch.int64, pin_memory=pin)
+        packed.numpy()[0] = values
+        packed.numpy()[1] = np.arange(size) + (0 if flips is None else size * flips)
         packed = packed.to(self.device, non_blocking=True)
-        return packed[0], packed[1] if self.horizontal_flip else None
-
-    def _finish(self, pixels: Tensor, rows: Tensor | None) -> Tensor:
-        """(B, H, W, C) uint8 to (B, C, H, W) in [-1, 1], the same values as ``from_uint8``.
-
-        ``rows`` (B,) pick from the images followed by their mirror images.
-        """
-        if rows is not None:
-            # Copying rows is ten times as fast as torch.where on bytes.
-            pixels = torch.cat([pixels, pixels.flip(2)]).index_select(0, rows)
-        # NHWC pixels seen as NCHW are channels_last without a copy.
-        images = torch.div(pixels.permute(0, 3, 1, 2), 127.5).sub_(1)
-        return images if self.channels_last else images.contiguous()
+        return packed[0], None if flips is None else packed[1]
 
 
 def _can_reside(dataset: ImageDataset, device: torch.device, share: float) -> bool:
@@ -122,8 +116,6 @@ def _can_reside(dataset: ImageDataset, device: torch.device, share: float) -> bo
 
 
 def _upload(images: Pixels, device: torch.device) -> Tensor:
-    if device.type == "cpu":
-        return torch.from_numpy(images)
     resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
     # In pieces, so that a memory map does not pass through memory as a whole.
     step = max(1, 2**26 // max(images[0].nbytes, 1))

@@ -40,8 +40,8 @@ class TrunkSettings(Config):
     spectral_norm: bool
     attention_after_block: PositiveInt | None
     normalization: TrunkNormalization
-    batch_norm_eps: PositiveFloat
-    batch_norm_momentum: PositiveFloat
+    batch_norm_eps: PositiveFloat = 1e-5
+    batch_norm_momentum: PositiveFloat = 0.1
 
 
 class Generator(nn.Module):

@@ -1,0 +1,76 @@
+"""Recipes: all load, all round-trip, and a mistake gets the nearest valid name."""
+
+import pytest
+
+from contragan.catalog import descriptions, recipe_names, recipe_text
+from contragan.errors import UserError
+from contragan.recipe import dump_recipe, load_recipe, parse_recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_round_trips(name: str) -> None:
+    recipe = load_recipe(name)
+    assert parse_recipe(dump_recipe(recipe), name) == recipe
+    assert descriptions()[name] == recipe.description
+    assert len(recipe_text(name).splitlines()) <= 60
+
+
+def test_override_changes_only_its_setting() -> None:
+    plain = load_recipe("digits/contragan")
+    changed = load_recipe("digits/contragan", ["training.batch_size=32"])
+    assert changed.training.batch_size == 32
+    assert changed.model_copy(update={"training": plain.training}) == plain
+    off = load_recipe("cifar10/contragan", ["training.ema=null"])
+    assert off.training.ema is None
+
+
+def test_exponent_without_a_point_is_a_number() -> None:
+    path = "training.generator_optimizer.learning_rate"
+    recipe = load_recipe("digits/contragan", [f"{path}=3e-4"])
+    assert recipe.training.generator_optimizer.learning_rate == pytest.approx(3e-4)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.batchsize=3", "training.batchsize', did you mean 'batch_size'"),
+        ("conditioning.temprature=3", "'conditioning.temprature', did you mean 'temperature'"),
+        ("generator.chanels=3", "did you mean 'channels'"),
+        ("trainin.batch_size=3", "'trainin', did you mean 'training'"),
+        ("conditioning.kind=contrast", "did you mean 'contrastive'"),
+        ("training.batch_size=lots", "training.batch_size"),
+        ("training.batch_size=2.5", "training.batch_size"),
+        ("training.batch_size=true", "training.batch_size"),
+        ("training.batch_size=-1", "greater than 0"),
+        ("training.precision=fp8", "'fp32' or 'bf16'"),
+        ("conditioning.same_class_negatives=false", "positives_in_numerator"),
+        ("generator.latent_dim=50", "multiple of 3"),
+        ("generator.attention_after_block=7", "choose 1 to 2"),
+        ("data.resolution=48", "resolution"),
+        ("training.accumulation_steps=5", "not divisible"),
+        ("training.batch_size", "path=value"),
+        ("description.x=1", "is a value"),
+        ("training.batch_size=[", "not valid YAML"),
+    ],
+)
+def test_a_wrong_override_is_explained(override: str, expected: str) -> None:
+    overrides = [override]
+    if override.startswith("conditioning.same"):
+        overrides = ["conditioning.positives_in_numerator=true", override]
+    with pytest.raises(UserError) as caught:
+        load_recipe("digits/contragan", overrides)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'cifar10/contragan'"):
+        load_recipe("cifar10/contragn")
+
+
+def test_a_recipe_file_of_the_users_own(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "mine.yaml"
+    path.write_text(recipe_text("digits/acgan"))
+    assert load_recipe(str(path)) == load_recipe("digits/acgan")
+    with pytest.raises(UserError, match="cannot read"):
+        load_recipe(str(tmp_path / "none.yaml"))
