@@ -23,7 +23,9 @@ QUIET = Console(quiet=True)
 
 
 def run(out: Path, overrides: list[str], iterations: int, *, resume: bool = False) -> Outcome:
-    recipe = load_recipe("digits/contragan", [*overrides, f"training.total_iterations={iterations}"])
+    recipe = load_recipe(
+        "digits/contragan", [*overrides, f"training.total_iterations={iterations}"]
+    )
     return train(Request("digits/contragan", recipe, out=out, resume=resume), QUIET)
 
 
