@@ -42,6 +42,7 @@ SMALL_FOLDER = [
     "training.precision=fp32",
     "training.total_iterations=2",
     "training.evaluate_every_iterations=null",
+    "training.evaluate_at_start=false",
 ]
 
 

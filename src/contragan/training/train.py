@@ -40,6 +40,7 @@ _FREE_TO_CHANGE = {
         "sample_every_iterations",
         "checkpoint_every_iterations",
         "evaluate_every_iterations",
+        "evaluate_at_start",
     },
 }
 """Settings that a resumed run may change: they decide when things happen, not what is trained."""
