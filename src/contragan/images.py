@@ -25,7 +25,7 @@ def labelled_grid(
 ) -> Image.Image:
     """A picture with a row a class, its name to the left.
 
-    Small images are enlarged by whole factors. A class with many more images than the others continues in further rows.
+    Small images are enlarged by whole factors; more than 16 of a class continue in further rows.
     """
     side = images.shape[-1]
     scale = max(1, 48 // side)

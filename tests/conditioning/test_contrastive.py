@@ -16,7 +16,9 @@ VARIANTS = [
 ]
 
 
-def inputs(n: int = 7, d: int = 5, classes: int = 3, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def inputs(
+    n: int = 7, d: int = 5, classes: int = 3, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
     random = torch.Generator().manual_seed(seed)
     embedding = torch.randn(n, d, dtype=torch.float64, generator=random)
     table = torch.randn(classes, d, dtype=torch.float64, generator=random)

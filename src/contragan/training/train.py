@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from contragan.augmentation import Augmentation
 from contragan.build import GAN, build
+from contragan.console import note
 from contragan.data import BatchSource, ImageDataset, LabelSampler, load_dataset
 from contragan.errors import UserError
 from contragan.evaluation import SHOWN, Evaluator
@@ -135,14 +137,9 @@ def set_up(request: Request, console: Console) -> Setup:
     """Start the processes, load the data, and claim the run's folder."""
     recipe, folder = request.recipe, request.folder
     check_folder(request)
-    fabric = Fabric(
-        accelerator="auto",
-        devices=request.devices,
-        num_nodes=request.nodes,
-        precision="bf16-mixed" if recipe.training.precision == "bf16" else "32-true",
-    )
-    fabric.launch()
-    console.quiet = fabric.global_rank > 0
+    fabric = start_processes(request)
+    if fabric.global_rank > 0:
+        console.quiet = True
     with fabric.rank_zero_first():
         datasets = [
             load_dataset(
@@ -156,8 +153,10 @@ def set_up(request: Request, console: Console) -> Setup:
             f"the data set has {len(train_set.labels)} training images, fewer than a batch of "
             f"{recipe.training.batch_size}: set training.batch_size lower"
         )
-    for note in (*train_set.notes, *test_set.notes):
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    for line in (*train_set.notes, *test_set.notes):
+        note(console, f"note: {line}")
+    if recipe.training.precision == "bf16" and not bf16_is_fast():
+        note(console, "note: this machine has no bf16 arithmetic of its own, training in fp32")
     facts = DatasetFacts(
         name=train_set.name,
         class_names=train_set.class_names,
@@ -171,6 +170,28 @@ def set_up(request: Request, console: Console) -> Setup:
         run.write(environment(fabric))
     fabric.barrier()
     return Setup(fabric, run, train_set, test_set, checkpoint, console)
+
+
+def start_processes(request: Request) -> Fabric:
+    """Start this machine's processes, on GPUs where there are any, in the recipe's precision."""
+    logging.getLogger("lightning").setLevel(logging.WARNING)
+    wants_bf16 = request.recipe.training.precision == "bf16"
+    fabric = Fabric(
+        accelerator="auto",
+        devices=request.devices,
+        num_nodes=request.nodes,
+        precision="bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def bf16_is_fast() -> bool:
+    """Whether this machine computes in bf16 itself: emulated, it is slower than fp32."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return supported
 
 
 def check_folder(request: Request) -> None:
@@ -232,18 +253,17 @@ def find_checkpoint(run: Run, console: Console) -> Path | None:
             f"{run.dataset.num_classes}: give the data it began with, or another --out"
         )
     if saved.fingerprint != run.dataset.fingerprint:
-        console.print(
+        note(
+            console,
             f"note: the training data is not what {run.path} began with; the run goes on with the "
             "data as it is now, and is not the run it would have been",
-            highlight=False,
-            soft_wrap=True,
         )
     if not any(run.checkpoints.glob("step-*")):
-        console.print("note: no checkpoint yet, starting from the beginning", soft_wrap=True)
+        note(console, "note: no checkpoint yet, starting from the beginning")
         return None
     checkpoint, damaged = newest_whole(run.checkpoints)
     for line in damaged:
-        console.print(f"note: {line}; using {checkpoint.name}", highlight=False, soft_wrap=True)
+        note(console, f"note: {line}; using {checkpoint.name}")
     classes = verify(checkpoint)["class_names"]
     if len(classes) != run.dataset.num_classes:
         raise UserError(
@@ -263,6 +283,7 @@ def environment(fabric: Fabric) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "CPU",
         "world_size": fabric.world_size,
         "num_threads": torch.get_num_threads(),
+        "precision": str(fabric._precision.precision),
         "packages": {name: version(name) for name in packages},
     }
 

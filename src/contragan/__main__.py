@@ -1,0 +1,5 @@
+"""``python -m contragan`` is the ``contragan`` command."""
+
+from contragan.cli import main
+
+main()

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from contragan.metrics import EvaluationRecord, compare, comparison_table
+from contragan.metrics.record import metric_title, table_rows
+
+
+def _record(**protocol: Any) -> EvaluationRecord:
+    extractor = {"extractor": "inception", "resize": "tf-bilinear", "precision": "float32"}
+    base = {
+        "features": "inception",
+        "batch_norm": "running",
+        "batch_size": 64,
+        "standing_batches": 16,
+        "labels": "reference",
+        "protocol": "full",
+        "extractor": extractor,
+        "data": {"name": "cifar10", "split": "train", "fingerprint": "f"},
+    }
+    return EvaluationRecord(
+        values={"frechet_distance": 10.25, "class_accuracy": 0.5},
+        class_fidelity=None,
+        protocol=base | protocol,
+        counts={"generated": 50_000, "reference": 50_000},
+        seed=0,
+        context={"iteration": 100, "ema": True},
+        versions={"torch": "2"},
+        warnings=(),
+        wall_seconds=1.0,
+    )
+
+
+def _text(records: dict[str, EvaluationRecord]) -> str:
+    console = Console(record=True, width=140)
+    console.print(comparison_table(records))
+    return console.export_text()
+
+
+def test_equal_protocols_are_comparable() -> None:
+    first = _record()
+    second = replace(
+        first, values={"frechet_distance": 9.0}, seed=1, context={"iteration": 200, "ema": True}
+    )
+    found = compare({"a": first, "b": second})
+    assert found.comparable
+    assert found.scores == {"frechet_distance": [10.25, 9.0], "class_accuracy": [0.5, None]}
+    text = _text({"a": first, "b": second})
+    assert "10.25" in text
+    assert "not comparable" not in text
+
+
+@pytest.mark.parametrize(
+    ("other", "path", "values"),
+    [
+        (_record(batch_norm="batch"), "batch_norm", ["running", "batch"]),
+        (
+            _record(data={"name": "cifar10", "split": "test", "fingerprint": "f"}),
+            "data.split",
+            ["train", "test"],
+        ),
+        (
+            _record(extractor={"extractor": "pixels", "resize": None, "precision": "float32"}),
+            "extractor.extractor",
+            ["inception", "pixels"],
+        ),
+        (
+            replace(_record(), counts={"generated": 10_000, "reference": 50_000}),
+            "counts.generated",
+            [50_000, 10_000],
+        ),
+        (replace(_record(), context={"ema": False}), "ema", [True, False]),
+    ],
+)
+def test_differences_in_protocol_are_marked(
+    other: EvaluationRecord, path: str, values: list[Any]
+) -> None:
+    found = compare({"a": _record(), "b": other})
+    assert not found.comparable
+    assert found.differences[path] == values
+    text = _text({"a": _record(), "b": other})
+    assert "not comparable" in text
+    assert path in text
+
+
+def test_only_the_published_features_are_called_fid() -> None:
+    assert metric_title(_record(), "frechet_distance") == "FID"
+    clean = {"extractor": "inception", "resize": "bicubic-antialias", "precision": "float32"}
+    title = metric_title(_record(extractor=clean), "frechet_distance")
+    assert title == "FID (bicubic-antialias, float32)"
+    light = {"extractor": "efficientnet-lite0", "resize": "bicubic-antialias"}
+    title = metric_title(_record(extractor=light), "frechet_distance")
+    assert title == "Fréchet distance (efficientnet-lite0)"
+
+
+def test_rows_state_batch_norm() -> None:
+    rows = dict(table_rows(_record(batch_norm="standing")))
+    assert rows["batch norm"] == "standing (16 batches of 64)"
+    assert dict(table_rows(_record(batch_norm="batch")))["batch norm"] == "batch (64 images)"
+    assert rows["reference"] == "cifar10 train, 50000 images"
+
+
+def test_nothing_to_compare() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        compare({})

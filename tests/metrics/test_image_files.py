@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contragan.errors import UserError
+from contragan.metrics import load_image_set
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _colour(value: int, size: int = 6) -> np.ndarray:
+    return np.full((size, size + 1, 3), value, np.uint8)
+
+
+def test_flat_and_class_folders(tmp_path: Path) -> None:
+    for index in range(3):
+        _write(tmp_path / "flat" / f"{index}.png", _colour(index))
+        _write(tmp_path / "classes" / "cat" / f"{index}.png", _colour(index))
+        _write(tmp_path / "classes" / "dog" / f"{index}.png", _colour(index + 3))
+    flat = load_image_set(tmp_path / "flat")
+    assert flat.images.shape == (3, 6, 7, 3)
+    assert flat.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert flat.class_names == ("image",)
+    classes = load_image_set(tmp_path / "classes")
+    assert classes.class_names == ("cat", "dog")
+    assert classes.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert classes.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    before = flat.fingerprint
+    _write(tmp_path / "flat" / "1.png", _colour(9))
+    assert load_image_set(tmp_path / "flat").fingerprint != before
+
+
+def test_grey_folder(tmp_path: Path) -> None:
+    _write(tmp_path / "a.png", np.full((4, 4), 7, np.uint8))
+    assert load_image_set(tmp_path).images.shape == (1, 4, 4, 1)
+
+
+def test_npz_files(tmp_path: Path) -> None:
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    np.savez(tmp_path / "named.npz", images=images, labels=[1, 0], class_names=["x", "y"])
+    named = load_image_set(tmp_path / "named.npz")
+    assert np.array_equal(named.images, images)
+    assert named.labels.tolist() == [1, 0]
+    assert named.class_names == ("x", "y")
+    np.savez(tmp_path / "plain.npz", images[..., 0])
+    assert load_image_set(tmp_path / "plain.npz").images.shape == (2, 4, 4, 1)
+
+
+def test_bad_folders(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        load_image_set(tmp_path / "missing")
+    with pytest.raises(UserError, match="holds no images"):
+        load_image_set(tmp_path)
+    _write(tmp_path / "a" / "1.png", _colour(1))
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match="b holds no images"):
+        load_image_set(tmp_path)
+    (tmp_path / "b" / "notes.txt").write_text("x")
+    with pytest.raises(UserError, match=r"notes\.txt is not an image file"):
+        load_image_set(tmp_path)
+    (tmp_path / "b" / "notes.txt").unlink()
+    _write(tmp_path / "b" / "2.png", _colour(1, size=9))
+    with pytest.raises(
+        UserError, match=r"2\.png is 10 x 9, colour, the images before it are 7 x 6"
+    ):
+        load_image_set(tmp_path)
+    _write(tmp_path / "b" / "2.png", _colour(1))
+    data = (tmp_path / "b" / "2.png").read_bytes()
+    (tmp_path / "b" / "2.png").write_bytes(data[:40])
+    with pytest.raises(UserError, match=r"2\.png cannot be read"):
+        load_image_set(tmp_path)
+    (tmp_path / "b" / "2.png").write_bytes(data)
+    (tmp_path / "stray.png").write_bytes(data)
+    with pytest.raises(UserError, match=r"class folders and the file stray\.png"):
+        load_image_set(tmp_path)
+    with pytest.raises(UserError, match=r"neither a folder of images nor an \.npz"):
+        load_image_set(tmp_path / "stray.png")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pixels": np.zeros((2, 4, 4, 3), np.uint8)}, "expected an array called images"),
+        ({"images": np.zeros((2, 4, 4, 3), np.float32)}, "expected uint8"),
+        ({"images": np.zeros((2, 3, 4, 4), np.uint8)}, "expected uint8"),
+        ({"images": np.zeros((0, 4, 4, 3), np.uint8)}, "holds no images"),
+        (
+            {"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.zeros(3, int)},
+            "labels of shape",
+        ),
+        ({"images": np.zeros((1, 4, 4, 3), np.uint8), "labels": np.array([-1])}, "negative"),
+        (
+            {
+                "images": np.zeros((1, 4, 4, 3), np.uint8),
+                "labels": np.array([2]),
+                "class_names": np.array(["a"]),
+            },
+            "names 1 classes, its labels need 3",
+        ),
+    ],
+)
+def test_bad_npz_files(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        load_image_set(tmp_path / "bad.npz")
+
+
+def test_npz_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "bad.npz").write_bytes(b"zip?")
+    with pytest.raises(UserError, match="cannot be read as an npz"):
+        load_image_set(tmp_path / "bad.npz")

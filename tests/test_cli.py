@@ -1,0 +1,258 @@
+"""The command line: what it prints, and one clear line with exit code 2 for bad input."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contragan import cli
+
+
+def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run the command in this process: exit code, output, errors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["contragan", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def draw_classes(root: Path, counts: dict[str, int], size: int = 32) -> Path:
+    random = np.random.default_rng(0)
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+SMALL_FOLDER = [
+    "generator.channels=8",
+    "generator.latent_dim=16",
+    "generator.shared_dim=8",
+    "discriminator.channels=8",
+    "conditioning.embedding_dim=16",
+    "training.batch_size=8",
+    "training.precision=fp32",
+    "training.total_iterations=2",
+    "training.evaluate_every_iterations=null",
+]
+
+
+def settings(overrides: list[str]) -> list[str]:
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def refused(
+    capsys: pytest.CaptureFixture[str], words: list[str], expected: str, out: Path | None = None
+) -> None:
+    code, _, errors = contragan(capsys, *words)
+    assert code == 2
+    lines = errors.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert len(lines) == 1
+    assert expected in errors
+    assert out is None or not out.exists()
+
+
+def test_recipes_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said, _ = contragan(capsys, "recipes")
+    assert code == 0
+    assert any(line.startswith("cifar10/contragan ") for line in said.splitlines())
+    code, said, _ = contragan(capsys, "recipes", "show", "cifar10/contragan")
+    assert code == 0
+    assert "embedding_dim: 512" in said
+
+
+def test_start_up_is_quick() -> None:
+    """The heavy imports are lazy: none of them is loaded for help or the list of recipes."""
+    heavy = "{'torch', 'lightning', 'sklearn', 'matplotlib', 'torchvision', 'numpy'}"
+    for words in (["--help"], ["recipes"]):
+        script = (
+            f"import sys; sys.argv = ['contragan', *{words!r}]\n"
+            "from contragan.cli import main\n"
+            "try: main()\n"
+            f"except SystemExit: print(sorted({heavy} & set(sys.modules)), file=sys.stderr)\n"
+        )
+        started = time.monotonic()
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        assert ended.stderr.strip() == "[]"
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["recipes", "show", "cifar/contragan"], "did you mean 'cifar10/contragan'"),
+        (["train", "digits/contragn"], "did you mean 'digits/contragan'"),
+        (["train", "digits/contragan", "--set", "training.bacth_size=3"], "did you mean"),
+        (["train", "folder/contragan-32"], "needs --data PATH"),
+        (["train", "folder/contragan-32", "--data", "/no/such/place"], "/no/such/place"),
+        (["sample", "/no/such/run"], "/no/such/run"),
+        (["evaluate", "/no/such/run"], "/no/such/run"),
+    ],
+)
+def test_bad_words(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    expected: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, words, expected)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_folders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    draw_classes(tmp_path / "single", {"cat": 3})
+    draw_classes(tmp_path / "flat", {".": 3})
+    draw_classes(tmp_path / "small", {"cat": 20, "dog": 20}, size=16)
+    draw_classes(tmp_path / "few", {"cat": 3, "dog": 3})
+    draw_classes(tmp_path / "damaged", {"cat": 20, "dog": 20})
+    (tmp_path / "damaged" / "cat" / "3.png").write_bytes(b"\x89PNG no more")
+    cases = {
+        "empty": "empty",
+        "single": "single",
+        "flat": "flat",
+        "small": "16",
+        "few": "fewer than",
+        "damaged": "3.png",
+    }
+    for name, expected in cases.items():
+        words = ["train", "folder/contragan-32", "--data", str(tmp_path / name), "--out", str(out)]
+        refused(capsys, [*words, *settings(SMALL_FOLDER)], expected, out)
+    code, said, _ = contragan(capsys, *words, *settings(SMALL_FOLDER), "--skip-unreadable")
+    assert code == 0
+    assert "1 unreadable" in said
+    assert (out / "samples" / "step-0000002.png").is_file()
+
+
+def test_wrong_number_of_classes_on_resume(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    words = ["train", "folder/contragan-32", "--data", str(data), "--out", str(tmp_path / "out")]
+    words += settings(SMALL_FOLDER)
+    assert contragan(capsys, *words)[0] == 0
+    draw_classes(data, {"horse": 20})
+    refused(capsys, [*words, "--resume"], "has 2 classes, but the data has 3")
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("contragan.runs.checkpoint.save_file", full)
+    out = tmp_path / "out"
+    words = ["train", "digits/contragan", "--out", str(out), *settings(tiny)]
+    refused(capsys, [*words, "--set", "training.total_iterations=4"], "the disk is full")
+    assert not list((out / "checkpoints").iterdir())
+
+
+def test_output_that_is_no_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny: list[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").write_text("mine")
+    words = ["train", "digits/contragan", *settings(tiny), "--out"]
+    refused(capsys, [*words, str(tmp_path / "file")], "is a file")
+    refused(capsys, [*words, str(tmp_path / "folder")], "not empty")
+    assert (tmp_path / "folder" / "mine.txt").read_text() == "mine"
+    refused(capsys, [*words, str(tmp_path / "none"), "--resume"], "no run in")
+
+
+def test_checkpoints_that_do_not_fit(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("latent_dim: 12", "latent_dim: 24"))
+    refused(capsys, ["sample", str(run), "--out", str(tmp_path / "a.png")], "another architecture")
+    shutil.rmtree(run)
+    shutil.copytree(trained_run, run)
+    for checkpoint in (run / "checkpoints").glob("step-*"):
+        (checkpoint / "generator_ema.safetensors").write_bytes(b"cut")
+    refused(capsys, ["sample", str(run), "--out", str(tmp_path / "a.png")], "damaged")
+
+
+def test_sample_grid_folder_and_arrays(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    code, said, _ = contragan(capsys, "sample", str(trained_run), "--out", str(tmp_path / "a.png"))
+    assert code == 0
+    assert "100 images" in said
+    assert Image.open(tmp_path / "a.png").size[1] >= 10 * 48
+    words = ["sample", str(trained_run), "--classes", "3,7", "--num", "5", "--seed", "1", "--out"]
+    assert contragan(capsys, *words, str(tmp_path / "files"))[0] == 0
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("files/*/*"))
+    assert files == [
+        f"files/{c:04d}_{c}/{i:06d}.png" for c, i in ((3, 0), (3, 2), (3, 4), (7, 1), (7, 3))
+    ]
+    assert contragan(capsys, *words, str(tmp_path / "a.npz"))[0] == 0
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["images"].shape == (5, 16, 16, 1)
+        assert arrays["labels"].tolist() == [3, 7, 3, 7, 3]
+        assert arrays["class_names"].tolist() == [str(digit) for digit in range(10)]
+        first = arrays["images"][0, :, :, 0]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "files/0003_3/000000.png")), first)
+    refused(
+        capsys, ["sample", str(trained_run), "--classes", "eleven"], "there is no class 'eleven'"
+    )
+    refused(capsys, [*words, str(tmp_path / "files")], "not empty")
+
+
+def test_evaluate_prints_and_records(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    import json
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    before = (run / "metrics.jsonl").read_text()
+    code, said, _ = contragan(
+        capsys,
+        "evaluate",
+        str(run),
+        "--num",
+        "50",
+        "--batch-norm",
+        "standing",
+        "--json",
+        str(tmp_path / "record.json"),
+    )
+    assert code == 0
+    assert "class accuracy" in said
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["counts"]["generated"] == 50
+    assert record["protocol"]["batch_norm"] == "standing"
+    assert record["context"]["ema"] is True
+    after = (run / "metrics.jsonl").read_text()
+    assert after.startswith(before)
+    assert json.loads(after.splitlines()[-1]) == record
+    weights = tmp_path / "none.pth"
+    refused(
+        capsys,
+        ["evaluate", str(run), "--features", "inception", "--weights", str(weights)],
+        "none.pth",
+    )

@@ -1,0 +1,66 @@
+"""Sampling: reproducible image by image, with clear errors."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import contragan
+from contragan.errors import UserError
+from contragan.sampling import ImageSampler
+
+
+def test_shape_and_order(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    images = model.sample(classes=["3", 7], num=5)
+    assert images.shape == (5, 1, 16, 16)
+    assert images.dtype == torch.uint8
+    assert model.labels(["3", 7], 5).tolist() == [3, 7, 3, 7, 3]
+    assert len(model.sample()) == 10
+
+
+def test_the_same_seed_gives_the_same_images(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    first = model.sample(num=20, seed=4)
+    assert torch.equal(first, contragan.load(trained_run).sample(num=20, seed=4))
+    assert not torch.equal(first, model.sample(num=20, seed=5))
+
+
+def test_an_image_does_not_depend_on_its_batch(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    labels = torch.arange(10).repeat(60)
+    whole = ImageSampler(model.generator, 0).floats(labels)
+    sampler = ImageSampler(model.generator, 0)
+    parts = torch.cat([sampler.floats(part) for part in torch.split(labels, 47)])
+    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
+
+
+def test_truncation_bounds_the_latent(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    latent = ImageSampler(model.generator, 0, truncation=0.5).latents(500)
+    assert float(latent.abs().max()) <= 0.5
+    assert 0.2 < float(latent.std()) < 0.35  # uniform-like: 0.5 / sqrt(3) = 0.289 at most
+    wide = ImageSampler(model.generator, 0).latents(500)
+    assert float(wide.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_a_checkpoint_can_be_named(trained_run: Path) -> None:
+    checkpoint = trained_run / "checkpoints" / "step-0000004"
+    assert contragan.load(checkpoint).iteration == 4
+    assert contragan.load(trained_run, which="last").iteration == 8
+
+
+@pytest.mark.parametrize(
+    ("classes", "num", "expected"),
+    [
+        (["eleven"], 1, "no class 'eleven'"),
+        (["10"], 1, "index below 10"),
+        ([], 1, "no class was named"),
+        (None, 0, "at least 1"),
+    ],
+)
+def test_bad_requests(
+    trained_run: Path, classes: list[str] | None, num: int, expected: str
+) -> None:
+    with pytest.raises(UserError, match=expected):
+        contragan.load(trained_run).sample(classes=classes, num=num)

@@ -1,0 +1,181 @@
+"""A run that is stopped anywhere and resumed equals one that was not, bit by bit."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from contragan.errors import UserError
+from contragan.recipe import load_recipe
+from contragan.runs.checkpoint import load_trainer, pointer
+from contragan.runs.log import read_metrics
+from contragan.training.train import Outcome, Request, train
+
+NETWORKS = ("generator", "generator_ema", "discriminator")
+QUIET = Console(quiet=True)
+
+
+def run(out: Path, overrides: list[str], iterations: int, *, resume: bool = False) -> Outcome:
+    recipe = load_recipe(
+        "digits/contragan", [*overrides, f"training.total_iterations={iterations}"]
+    )
+    return train(Request("digits/contragan", recipe, out=out, resume=resume), QUIET)
+
+
+def last(out: Path) -> Path:
+    path = pointer(out / "checkpoints", "last")
+    assert path is not None
+    return path
+
+
+def assert_same_state(left: object, right: object, where: str = "state") -> None:
+    if isinstance(left, torch.Tensor):
+        assert isinstance(right, torch.Tensor)
+        assert torch.equal(left, right), where
+    elif isinstance(left, dict):
+        assert isinstance(right, dict)
+        assert left.keys() == right.keys(), where
+        for key in left:
+            assert_same_state(left[key], right[key], f"{where}.{key}")
+    else:
+        assert left == right, where
+
+
+def assert_same_run(left: Path, right: Path) -> None:
+    assert last(left).name == last(right).name
+    for name in NETWORKS:
+        a = load_file(last(left) / f"{name}.safetensors")
+        b = load_file(last(right) / f"{name}.safetensors")
+        assert_same_state(a, b, name)
+    assert_same_state(load_trainer(last(left)), load_trainer(last(right)))
+    assert measured(left) == measured(right)
+
+
+def measured(out: Path) -> list[tuple[int, str, object]]:
+    """The log without what depends on the clock."""
+    return [
+        (record["step"], record["name"], record.get("value", record.get("values")))
+        for record in read_metrics(out / "metrics.jsonl")
+        if record["name"] != "iterations_per_second"
+    ]
+
+
+@pytest.mark.parametrize("discriminator_steps", [1, 2])
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, tiny: list[str], discriminator_steps: int
+) -> None:
+    overrides = [
+        *tiny,
+        f"training.discriminator_steps={discriminator_steps}",
+        "training.log_every_iterations=4",
+        "training.evaluate_every_iterations=5",
+        "training.ema.start_iteration=3",
+    ]
+    run(tmp_path / "whole", overrides, 10)
+    run(tmp_path / "parts", overrides, 5)
+    run(tmp_path / "parts", overrides, 10, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    names = {name for _, name, _ in measured(tmp_path / "whole")}
+    assert {"d/adversarial", "d/contrastive", "g/adversarial", "g/contrastive"} <= names
+    assert "evaluation/frechet_distance" in names
+
+
+def test_a_killed_run_loses_only_what_follows_its_checkpoint(
+    tmp_path: Path, tiny: list[str]
+) -> None:
+    run(tmp_path / "whole", tiny, 8)
+    run(tmp_path / "killed", tiny, 8)
+    # As if killed after iteration 4: later checkpoints never came to be, later lines did.
+    late = tmp_path / "killed" / "checkpoints" / "step-0000008"
+    (tmp_path / "killed" / "checkpoints" / "last").write_text("step-0000004")
+    for file in late.iterdir():
+        file.unlink()
+    late.rmdir()
+    run(tmp_path / "killed", tiny, 8, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_damaged_last_checkpoint_is_named_and_passed_over(
+    tmp_path: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "whole", tiny, 12)
+    run(tmp_path / "damaged", tiny, 8)
+    victim = tmp_path / "damaged" / "checkpoints" / "step-0000008" / "generator.safetensors"
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.write_bytes(content)
+    recipe = load_recipe("digits/contragan", [*tiny, "training.total_iterations=12"])
+    request = Request("digits/contragan", recipe, out=tmp_path / "damaged", resume=True)
+    train(request, Console(width=200, force_terminal=False))
+    said = capsys.readouterr().out
+    assert "step-0000008 is damaged: generator.safetensors" in said
+    assert "using step-0000004" in said
+    assert_same_run(tmp_path / "whole", tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_signals(tmp_path: Path, tiny: list[str], number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "contragan", "train", "digits/contragan"]
+    settings = [*tiny, "training.total_iterations=3000", "training.checkpoint_every_iterations=5"]
+    command += [word for setting in settings for word in ("--set", setting)]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoints" / "last").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    stopped_at = load_trainer(last(tmp_path / "run"))["iteration"]
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 128 + number
+        assert f"stopped by {number.name}; saved at iteration {stopped_at}" in said
+    total = stopped_at + 3
+    total -= total % 5 - 5
+    run(tmp_path / "run", [*tiny, "training.checkpoint_every_iterations=5"], total, resume=True)
+    run(tmp_path / "whole", [*tiny, "training.checkpoint_every_iterations=5"], total)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_time_limit_saves_and_stops(tmp_path: Path, tiny: list[str]) -> None:
+    recipe = load_recipe("digits/contragan", [*tiny, "training.total_iterations=100000"])
+    outcome = train(
+        Request("digits/contragan", recipe, out=tmp_path / "run", max_minutes=1e-9), QUIET
+    )
+    assert outcome.stopped == "stopped by the time limit"
+    assert outcome.exit_code == 0
+    assert load_trainer(last(tmp_path / "run"))["iteration"] == 1
+
+
+def test_another_run_is_not_overwritten(tmp_path: Path, tiny: list[str]) -> None:
+    run(tmp_path / "run", tiny, 1)
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with pytest.raises(UserError, match="holds another run"):
+        run(tmp_path / "run", tiny, 2)
+    with pytest.raises(UserError, match=r"other settings \(training.batch_size\)"):
+        run(tmp_path / "run", [*tiny, "training.batch_size=8"], 2, resume=True)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_infinite_loss_stops_with_iteration_and_term(tmp_path: Path, tiny: list[str]) -> None:
+    overrides = [*tiny, "training.discriminator_optimizer.learning_rate=1e30"]
+    with pytest.raises(UserError, match=r"loss term [dg]/\w+ became NaN or infinite at iteration"):
+        run(tmp_path / "run", overrides, 50)
+    assert not list((tmp_path / "run" / "checkpoints").glob("step-0000050"))
+
+
+def test_records_are_json_with_units(tmp_path: Path, tiny: list[str]) -> None:
+    run(tmp_path / "run", tiny, 4)
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        assert {"step", "name", "value", "unit"} <= json.loads(line).keys()
