@@ -87,13 +87,17 @@ def twice_differentiable(like: Tensor) -> Iterator[None]:
         yield
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """In float32, or as wide as it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def input_gradient(
     discriminator: nn.Module, images: Float[Tensor, "B C H W"], label: Tensor
 ) -> Float[Tensor, "B N"]:
     """Gradient of each image's logit by that image, flattened; differentiable itself."""
-    wide = torch.promote_types(images.dtype, torch.float32)
     with twice_differentiable(images), torch.enable_grad():
-        points = images.detach().to(wide).requires_grad_()
+        points = wide(images.detach()).requires_grad_()
         logit = discriminator(points, label).logit
         (gradient,) = torch.autograd.grad(logit.sum(), points, create_graph=True)
     return gradient.flatten(1)

@@ -9,16 +9,16 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from contragan.regularizers.base import Context, DiscriminatorContext, Regularizer
+from contragan.regularizers.base import Context, DiscriminatorContext, Regularizer, wide
 from contragan.transforms import flip_and_shift
 from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
 def disagreement(one: DiscriminatorOutput, other: DiscriminatorOutput) -> Tensor:
     """Mean squared difference of logits, plus that of embeddings where the head has them."""
-    total = F.mse_loss(one.logit.float(), other.logit.float())
+    total = F.mse_loss(wide(one.logit), wide(other.logit))
     if one.embedding is not None and other.embedding is not None:
-        total = total + F.mse_loss(one.embedding.float(), other.embedding.float())
+        total = total + F.mse_loss(wide(one.embedding), wide(other.embedding))
     return total
 
 
@@ -94,5 +94,5 @@ class LatentConsistency(Regularizer):
         return {"latent_consistency": self.discriminator_weight * change}
 
     def generator_penalty(self, context: Context) -> Terms:
-        change = F.mse_loss(context.generated.float(), self._neighbours(context).float())
+        change = F.mse_loss(wide(context.generated), wide(self._neighbours(context)))
         return {"latent_consistency": -self.generator_weight * change}
