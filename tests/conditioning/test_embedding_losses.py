@@ -35,7 +35,7 @@ CASES: dict[str, tuple[Loss, Loss]] = {
         lambda x, t, y, s: slow.nt_xent(x, t[: len(y)] + x.detach(), s),
     ),
     "proxy_nca": (
-        lambda x, t, y, s: proxy_nca(x, t, y, s),
+        proxy_nca,
         lambda x, t, y, s: slow.proxy_nca(x, t, y.tolist(), s),
     ),
     "d2d_ce": (
