@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from contragan.adversarial import AdversarialLoss
+from contragan.augmentation import AugmentationConfig
 from contragan.catalog import nearest, recipe_text
 from contragan.conditioning import ConditioningConfig
 from contragan.config import Config
@@ -18,6 +19,7 @@ from contragan.data import DataConfig
 from contragan.errors import UserError
 from contragan.metrics import EvaluationConfig
 from contragan.networks import GeneratorConfig, TrunkConfig, check_generator, check_trunk
+from contragan.regularizers import RegularizerConfig
 
 
 class AdamConfig(Config):
@@ -86,6 +88,8 @@ class Recipe(Config):
     discriminator: TrunkConfig
     conditioning: ConditioningConfig
     adversarial: AdversarialLoss
+    regularizers: tuple[RegularizerConfig, ...] = ()
+    augmentation: AugmentationConfig | None = None
     training: TrainingConfig
     evaluation: EvaluationConfig
     reference: ReferenceConfig
@@ -95,6 +99,62 @@ class Recipe(Config):
         check_generator(self.generator, self.data.resolution)
         check_trunk(self.discriminator, self.data.resolution)
         return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        check_combination(self)
+        return self
+
+
+def check_combination(recipe: Recipe) -> None:
+    """Raises ValueError, with the reason and the fix, where parts cannot work together."""
+    conditioning, training = recipe.conditioning, recipe.training
+    if conditioning.reads_labels and not recipe.generator.conditional:
+        raise ValueError(
+            f"conditioning {conditioning.kind} compares images with their labels, but a generator "
+            "with conditional: false never sees labels; set generator.conditional=true, or "
+            "conditioning.kind=unconditional"
+        )
+    part = training.batch_size // training.accumulation_steps
+    if conditioning.compares_samples and part < 2:
+        raise ValueError(
+            f"conditioning {conditioning.kind} compares the samples of each part of a batch, but "
+            f"batch_size {training.batch_size} in {training.accumulation_steps} parts leaves one; "
+            "use fewer training.accumulation_steps"
+        )
+    kinds: list[str] = [regularizer.kind for regularizer in recipe.regularizers]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ValueError(f"regularizer {kind} is listed {kinds.count(kind)} times; keep one")
+    for regularizer in recipe.regularizers:
+        if regularizer.needs_independent_samples and recipe.discriminator.normalization == "batch":
+            raise ValueError(
+                f"regularizer {regularizer.kind} takes the gradient of each image's own score, but "
+                "with batch norm a score depends on the whole batch; set "
+                "discriminator.normalization=layer or none"
+            )
+    if "weight_clipping" in kinds and recipe.discriminator.spectral_norm:
+        raise ValueError(
+            "weight_clipping does nothing under spectral norm, which rescales every weight anew; "
+            "set discriminator.spectral_norm=false, or leave weight_clipping out"
+        )
+    _check_adaptation(recipe, kinds)
+
+
+def _check_adaptation(recipe: Recipe, kinds: list[str]) -> None:
+    if recipe.augmentation is None or recipe.augmentation.kind != "ada":
+        return
+    if recipe.adversarial.kind in {"least_squares", "wasserstein"}:
+        raise ValueError(
+            "ada reads overfitting from the sign of the logits, but with adversarial "
+            f"{recipe.adversarial.kind} 0 does not divide real from generated; use hinge or "
+            "vanilla, or augmentation.kind=diff_augment"
+        )
+    if "latent_optimization" in kinds:
+        raise ValueError(
+            "latent_optimization differentiates twice through the augmentation, which ada's "
+            "resampling cannot; use augmentation.kind=diff_augment, or leave one out"
+        )
 
 
 class _Loader(yaml.SafeLoader):
@@ -158,6 +218,11 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     target = raw
     for key in keys[:-1]:
         child = target.get(key)
+        if isinstance(child, list):
+            raise UserError(
+                f"--set {override}: '{key}' is a list; write it whole, such as "
+                f"{key}=[{{kind: consistency, weight: 10}}]"
+            )
         if child is None:
             child = target[key] = {}
         if not isinstance(child, dict):

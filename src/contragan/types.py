@@ -26,12 +26,17 @@ class Batch:
     labels: Int[Tensor, " B"]
 
 
+_NOT_OF_SAMPLES = {"proxies"}
+
+
 @dataclass(frozen=True)
 class DiscriminatorOutput:
     """What a discriminator says of a batch.
 
     ``logit`` (B,) scores authenticity. The others are present where the conditioning has them:
-    ``embedding`` (B, E) of the images, ``proxy`` (B, E) of their labels, ``class_logits`` (B, K).
+    ``embedding`` (B, E) of the images, ``proxy`` (B, E) of their labels, ``class_logits`` (B, K),
+    ``proxies`` (K, E) of all classes, and ``view`` (B, E), the embedding of a transformed copy of
+    each image, where the conditioning asks for one.
     """
 
     logit: Float[Tensor, " B"]
@@ -39,6 +44,8 @@ class DiscriminatorOutput:
     embedding: Float[Tensor, "B E"] | None = None
     proxy: Float[Tensor, "B E"] | None = None
     class_logits: Float[Tensor, "B K"] | None = None
+    view: Float[Tensor, "B E"] | None = None
+    proxies: Float[Tensor, "K E"] | None = None
 
     def split(self, size: int) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         """The first ``size`` samples and the rest, for real and fake that shared one pass."""
@@ -46,8 +53,10 @@ class DiscriminatorOutput:
         rest: dict[str, Tensor | None] = {}
         for field in fields(self):
             value: Tensor | None = getattr(self, field.name)
-            first[field.name] = None if value is None else value[:size]
-            rest[field.name] = None if value is None else value[size:]
+            if value is None or field.name in _NOT_OF_SAMPLES:
+                first[field.name] = rest[field.name] = value
+            else:
+                first[field.name], rest[field.name] = value[:size], value[size:]
         return DiscriminatorOutput(**first), DiscriminatorOutput(**rest)  # type: ignore[arg-type]
 
 

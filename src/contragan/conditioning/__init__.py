@@ -14,11 +14,24 @@ from contragan.conditioning.contrastive import (
     ContrastiveConfig,
     ContrastiveHead,
 )
+from contragan.conditioning.d2d_ce import D2DCEConfig
+from contragan.conditioning.metric_learning import NPairConfig, PairConfig, TripletConfig
+from contragan.conditioning.nt_xent import NTXentConfig
 from contragan.conditioning.projection import ProjectionConfig, ProjectionHead
+from contragan.conditioning.proxy_nca import ProxyNCAConfig
 from contragan.conditioning.unconditional import UnconditionalConfig, UnconditionalHead
 
 ConditioningConfig = Annotated[
-    UnconditionalConfig | AuxiliaryClassifierConfig | ProjectionConfig | ContrastiveConfig,
+    UnconditionalConfig
+    | AuxiliaryClassifierConfig
+    | ProjectionConfig
+    | ContrastiveConfig
+    | NTXentConfig
+    | ProxyNCAConfig
+    | D2DCEConfig
+    | PairConfig
+    | TripletConfig
+    | NPairConfig,
     Field(discriminator="kind"),
 ]
 

@@ -9,13 +9,12 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from contragan.conditioning.base import Conditioning
-from contragan.config import Config
+from contragan.conditioning.base import Conditioning, ConditioningSettings
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
 
 
-class AuxiliaryClassifierConfig(Config):
+class AuxiliaryClassifierConfig(ConditioningSettings):
     """Settings of :class:`AuxiliaryClassifierHead`.
 
     ``classify_generated`` adds generated images to the classifier's loss in the D step, as Odena

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from contragan.config import Config
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
+
+
+class ConditioningSettings(Config, ABC):
+    """Settings of a conditioning, and what a recipe must have for it to make sense."""
+
+    reads_labels: ClassVar[bool] = True
+    """Whether it compares images with labels, which a generator without labels cannot obey."""
+    compares_samples: ClassVar[bool] = False
+    """Whether its loss compares the samples of a part of a batch with each other."""
+
+    @abstractmethod
+    def build(self, feature_dim: int, num_classes: int, layers: Layers) -> Conditioning:
+        """A new head on features (B, feature_dim)."""
 
 
 class Conditioning(nn.Module, ABC):
@@ -16,7 +31,10 @@ class Conditioning(nn.Module, ABC):
 
     Every head scores authenticity with one linear layer, ``adversarial``. A subclass adds what it
     knows of labels, and returns its weighted loss terms by name; without any it returns none.
+    One that sets ``needs_view`` finds ``view`` in the outputs that its losses get.
     """
+
+    needs_view = False
 
     def __init__(self, feature_dim: int, num_classes: int, layers: Layers) -> None:
         super().__init__()

@@ -10,9 +10,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from contragan.conditioning.base import Conditioning
+from contragan.conditioning.embedding import EmbeddingHead, EmbeddingSettings, Pairs, unit
 from contragan.config import Config
-from contragan.distributed import gather, rank
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
 
@@ -36,6 +35,9 @@ class ConditionalContrastiveLoss(nn.Module):
     - ``positives_in_numerator=False`` (Eq. 7): N_i is empty, D_i all others.
     - ``same_class_negatives=False`` as well: D_i are the samples of other classes only, the second
       reading of Eq. 7, and the denominator of D2D-CE.
+
+    With augmented positives (APS), exp v_i joins exp p_i above and below, v_i the cosine over t of
+    embedding i and that of a transformed copy of image i; without proxies it takes its place.
 
     Computed in float32 with log-sum-exp from one matrix product; never negative. Inputs are
     normalised here, so any embedding will do. Where several processes train together, each takes
@@ -72,50 +74,85 @@ class ConditionalContrastiveLoss(nn.Module):
     def forward(
         self,
         embedding: Float[Tensor, "B E"],
-        proxy: Float[Tensor, "B E"],
+        proxy: Float[Tensor, "B E"] | None,
         label: Int[Tensor, " B"],
+        view: Float[Tensor, "B E"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Mean loss over the batch, from embeddings, each one's own class proxy, and labels."""
-        with torch.autocast(embedding.device.type, enabled=False):
-            wide = torch.promote_types(embedding.dtype, torch.float32)
-            anchor = F.normalize(embedding.to(wide), dim=1)
-            others, other_label = gather(anchor), gather(label)
-            to_proxy = (anchor * F.normalize(proxy.to(wide), dim=1)).sum(1) / self.temperature
-            similarity = anchor @ others.t() / self.temperature
+        """Mean loss over the batch.
 
-            index = torch.arange(len(label), device=label.device)
-            is_self = torch.zeros_like(similarity, dtype=torch.bool)
-            is_self[index, index + rank() * len(label)] = True
-            same_class = label[:, None] == other_label[None]
-            excluded = is_self if self.same_class_negatives else same_class
-            denominator = _log_add_sum_exp(to_proxy, similarity.masked_fill(excluded, -torch.inf))
-            if not self.positives_in_numerator:
-                return (denominator - to_proxy).mean()
-            is_positive = same_class & ~is_self
-            numerator = _log_add_sum_exp(to_proxy, similarity.masked_fill(~is_positive, -torch.inf))
+        Args:
+            embedding: of the images.
+            proxy: of each image's own class, unless ``view`` takes its place.
+            label: class indices.
+            view: embedding of each image's transformed copy, for augmented positives.
+
+        Raises:
+            ValueError: neither ``proxy`` nor ``view`` is given.
+        """
+        partners = [partner for partner in (proxy, view) if partner is not None]
+        if not partners:
+            raise ValueError("give proxy, view or both: without them there is nothing to pull to")
+        with torch.autocast(embedding.device.type, enabled=False):
+            pairs = Pairs(embedding, label)
+            own = torch.stack([(unit(embedding) * unit(other)).sum(1) for other in partners], dim=1)
+            own, similarity = own / self.temperature, pairs.cosine / self.temperature
+            excluded = pairs.is_self if self.same_class_negatives else pairs.same_class
+            denominator = _log_sum_exp(own, similarity.masked_fill(excluded, -torch.inf))
+            if self.positives_in_numerator:
+                numerator = _log_sum_exp(own, similarity.masked_fill(~pairs.positive, -torch.inf))
+            else:
+                numerator = torch.logsumexp(own, dim=1)
             return (denominator - numerator).mean()
 
 
-def _log_add_sum_exp(first: Float[Tensor, " B"], rest: Float[Tensor, "B N"]) -> Tensor:
-    """log(exp first + sum exp rest), where a whole row of ``rest`` may be -inf."""
-    return torch.logsumexp(torch.cat([first[:, None], rest], dim=1), dim=1)
+def _log_sum_exp(first: Float[Tensor, "B P"], rest: Float[Tensor, "B N"]) -> Tensor:
+    """log(sum exp first + sum exp rest), where a whole row of ``rest`` may be -inf."""
+    return torch.logsumexp(torch.cat([first, rest], dim=1), dim=1)
 
 
-class ContrastiveConfig(Config):
+class AugmentedPositives(Config):
+    """APS: a transformed copy of each image as a positive (Kang and Park 2020, Sec. 4.6).
+
+    ``proxy`` keeps the class proxy beside it, as the authors' software does; false puts the copy
+    in the proxy's place, as the paper's text says.
+    """
+
+    proxy: bool
+
+
+class ProxyClassification(Config):
+    """A second term that ties each image to its own class's proxy: the remedy for permuted labels.
+
+    ``weight`` times the cross-entropy of the softmax over all classes' proxies of cosine over
+    ``temperature``. Eq. 8's ratio can be made small by gathering a label's samples anywhere; this
+    term can only be made small at the right proxy, and leaves the data-to-data relations as they
+    are.
+    """
+
+    weight: float = Field(gt=0)
+    temperature: float = Field(gt=0)
+
+
+class ContrastiveConfig(EmbeddingSettings):
     """Settings of :class:`ContrastiveHead`."""
 
     kind: Literal["contrastive"]
-    embedding_dim: int = Field(gt=0)
     temperature: float = Field(gt=0)
-    weight: float = Field(gt=0)
     positives_in_numerator: bool
     same_class_negatives: bool
-    projection_head: Literal["linear", "mlp"]
+    augmented_positives: AugmentedPositives | None = None
+    proxy_classification: ProxyClassification | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> ContrastiveConfig:
         if self.positives_in_numerator and not self.same_class_negatives:
             raise ValueError(_CONTRADICTION)
+        positives = self.augmented_positives
+        if self.proxy_classification and positives and not positives.proxy:
+            raise ValueError(
+                "proxy_classification needs class proxies, which augmented_positives with "
+                "proxy: false takes away: set augmented_positives.proxy=true, or leave one out"
+            )
         return self
 
     def build(self, feature_dim: int, num_classes: int, layers: Layers) -> ContrastiveHead:
@@ -132,14 +169,15 @@ class ContrastiveConfig(Config):
             projection_head=self.projection_head,
             loss=loss,
             weight=self.weight,
+            augmented_positives=self.augmented_positives,
+            proxy_classification=self.proxy_classification,
         )
 
 
-class ContrastiveHead(Conditioning):
-    """Embeds images and labels on one unit hypersphere of ``embedding_dim`` dimensions.
+class ContrastiveHead(EmbeddingHead):
+    """Image and class embeddings on one unit sphere, trained with the conditional contrastive loss.
 
-    The D step takes the loss on real images, the G step on generated ones (Algorithm 1). The
-    projection head is one linear layer, or two with a ReLU between (``"mlp"``).
+    Source: Kang and Park 2020, Sec. 3.2 and Algorithm 1.
     """
 
     def __init__(
@@ -152,38 +190,31 @@ class ContrastiveHead(Conditioning):
         loss: ConditionalContrastiveLoss,
         projection_head: Literal["linear", "mlp"] = "linear",
         weight: float = 1.0,
+        augmented_positives: AugmentedPositives | None = None,
+        proxy_classification: ProxyClassification | None = None,
     ) -> None:
-        super().__init__(feature_dim, num_classes, layers)
-        self.projection = layers.linear(feature_dim, embedding_dim)
-        self.projection_output = (
-            layers.linear(embedding_dim, embedding_dim) if projection_head == "mlp" else None
+        super().__init__(
+            feature_dim,
+            num_classes,
+            layers,
+            embedding_dim=embedding_dim,
+            projection_head=projection_head,
+            weight=weight,
+            proxies=augmented_positives is None or augmented_positives.proxy,
         )
-        self.embedding = layers.embedding(num_classes, embedding_dim)
         self.loss = loss
-        self.weight = weight
+        self.needs_view = augmented_positives is not None
+        self.proxy_classification = proxy_classification
 
-    def forward(
-        self, feature: Float[Tensor, "B D"], label: Int[Tensor, " B"]
-    ) -> DiscriminatorOutput:
-        embedding = self.projection(feature)
-        if self.projection_output is not None:
-            embedding = self.projection_output(F.relu(embedding))
-        return DiscriminatorOutput(
-            logit=self.adversarial(feature).squeeze(1),
-            label=label,
-            embedding=F.normalize(embedding.float(), dim=1),
-            proxy=F.normalize(self.embedding(label).float(), dim=1),
-        )
-
-    def _loss(self, output: DiscriminatorOutput) -> Terms:
+    def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None
-        assert output.proxy is not None
-        return {
-            "contrastive": self.weight * self.loss(output.embedding, output.proxy, output.label)
+        terms = {
+            "contrastive": self.loss(output.embedding, output.proxy, output.label, output.view)
         }
-
-    def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Terms:
-        return self._loss(real)
-
-    def generator_loss(self, fake: DiscriminatorOutput) -> Terms:
-        return self._loss(fake)
+        if self.proxy_classification is not None:
+            assert output.proxies is not None
+            logits = output.embedding @ output.proxies.t() / self.proxy_classification.temperature
+            terms["proxy_classification"] = self.proxy_classification.weight * F.cross_entropy(
+                logits, output.label
+            )
+        return terms

@@ -7,13 +7,12 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from contragan.conditioning.base import Conditioning
-from contragan.config import Config
+from contragan.conditioning.base import Conditioning, ConditioningSettings
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput
 
 
-class ProjectionConfig(Config):
+class ProjectionConfig(ConditioningSettings):
     """Settings of :class:`ProjectionHead`."""
 
     kind: Literal["projection"]

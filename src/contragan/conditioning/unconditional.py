@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from contragan.conditioning.base import Conditioning
-from contragan.config import Config
+from contragan.conditioning.base import Conditioning, ConditioningSettings
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput
 
 
-class UnconditionalConfig(Config):
+class UnconditionalConfig(ConditioningSettings):
     """Settings of :class:`UnconditionalHead`."""
+
+    reads_labels: ClassVar[bool] = False
 
     kind: Literal["unconditional"]
 

@@ -198,6 +198,7 @@ class Loop:
             "seed": self.step.seed,
             "discriminator_optimizer": self.step.discriminator_optimizer.state_dict(),
             "generator_optimizer": self.step.generator_optimizer.state_dict(),
+            "augmentation": self.step.augmentation.state_dict(),
             "meters": {name: meter.state_dict() for name, meter in self.meters.items()},
         }
 
@@ -207,5 +208,6 @@ class Loop:
         self.best = state["best"]
         self.step.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         self.step.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.step.augmentation.load_state_dict(state["augmentation"])
         for name, meter in self.meters.items():
             meter.load_state_dict(state["meters"][name])

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
 
 from contragan.adversarial import AdversarialLoss
 from contragan.conditioning import Conditioning
-from contragan.types import DiscriminatorOutput, Terms
+from contragan.regularizers import Context, DiscriminatorContext, Players, Regularizer
+from contragan.transforms import flip_and_shift
+from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Adversarial loss and class loss: the loss is the sum, the keys are the log names."""
+    """Adversarial loss, class loss and penalties: the loss is the sum, the keys the log names."""
 
     adversarial: AdversarialLoss
     conditioning: Conditioning
+    regularizers: tuple[Regularizer, ...] = ()
 
-    def discriminator_terms(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Terms:
-        return {
-            "adversarial": self.adversarial.discriminator(real.logit, fake.logit),
-            **self.conditioning.discriminator_loss(real, fake),
-        }
+    def optimize_latents(
+        self, players: Players, latent: Tensor, label: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """The latents to generate from; they carry a gradient where a regulariser moved them."""
+        terms: Terms = {}
+        for regularizer in self.regularizers:
+            latent, cost = regularizer.optimize_latents(players, latent, label)
+            terms |= cost
+        return latent, terms
 
-    def generator_terms(self, fake: DiscriminatorOutput) -> Terms:
-        return {
-            "adversarial": self.adversarial.generator(fake.logit),
-            **self.conditioning.generator_loss(fake),
-        }
+    def discriminator_terms(self, context: DiscriminatorContext) -> Terms:
+        real, fake = context.real_output, context.fake_output
+        terms = {"adversarial": self.adversarial.discriminator(real.logit, fake.logit)}
+        terms |= self.conditioning.discriminator_loss(
+            self._with_view(context, context.real, real), fake
+        )
+        for regularizer in self.regularizers:
+            terms |= regularizer.discriminator_penalty(context)
+        return terms
+
+    def generator_terms(self, context: Context) -> Terms:
+        terms = {"adversarial": self.adversarial.generator(context.fake_output.logit)}
+        terms |= self.conditioning.generator_loss(
+            self._with_view(context, context.fake, context.fake_output)
+        )
+        for regularizer in self.regularizers:
+            terms |= regularizer.generator_penalty(context)
+        return terms
+
+    def after_update(self, discriminator: nn.Module) -> None:
+        """What regularisers do to the discriminator's weights after each update of them."""
+        for regularizer in self.regularizers:
+            regularizer.after_update(discriminator)
+
+    def _with_view(
+        self, context: Context, batch: Batch, output: DiscriminatorOutput
+    ) -> DiscriminatorOutput:
+        if not self.conditioning.needs_view:
+            return output
+        copies = flip_and_shift(batch.images, context.random("view"))
+        return replace(output, view=context.discriminator(copies, batch.labels).embedding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -12,13 +12,15 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from contragan.augmentation import Augmentation
 from contragan.build import GAN
 from contragan.distributed import world_size
 from contragan.layers import power_iteration, shared_weights
 from contragan.networks import has_batch_statistics
 from contragan.randomness import random_generator
+from contragan.regularizers import Context, DiscriminatorContext, Players
 from contragan.training.objective import Objective
-from contragan.types import Batch, Terms
+from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
 class Source(Protocol):
@@ -75,6 +77,7 @@ class Step:
     batch_size: int
     accumulation_steps: int
     discriminator_steps: int
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         share, rest = divmod(self.batch_size, self.accumulation_steps * world_size())
@@ -109,29 +112,79 @@ class Step:
             for part in range(self.accumulation_steps)
         ]
 
+    def players(self, update: int, part: int, purpose: str) -> Players:
+        """Both networks, with the randomness of one part of one update."""
+
+        def random(use: str) -> torch.Generator:
+            rank = self.fabric.global_rank
+            return random_generator(self.fabric.device, self.seed, update, part, rank, purpose, use)
+
+        return Players(
+            generator=self.gan.generator,
+            discriminator=self.gan.discriminator,
+            augment=lambda images, use: self.augmentation(images, random(use)),
+            random=random,
+        )
+
+    def generate(self, draw: Draw, players: Players) -> tuple[Tensor, Tensor, Terms]:
+        """Generated images, the latents they came from, and the terms those cost.
+
+        A frozen generator builds no graph, unless the latents themselves depend on something.
+        """
+        latent, terms = self.objective.optimize_latents(players, draw.latent, draw.label)
+        return self.gan.generator(latent, draw.label), latent, terms
+
     def discriminator_step(self, update: int, parts: list[Batch]) -> Terms:
         """Update the discriminator once; returns its detached terms."""
         discriminator, generator = self.gan.discriminator, self.gan.generator
         totals: Terms = {}
         power_iteration(discriminator)
-        for part, real in enumerate(parts):
-            draw = self.draw(update, part, "discriminator step")
-            with torch.no_grad(), self.fabric.autocast(), shared_weights(generator, part == 0):
-                fake = generator(draw.latent, draw.label)
-            with self.fabric.autocast(), shared_weights(discriminator, iterate=False):
-                if self.one_pass:
-                    both = discriminator(
-                        torch.cat([real.images, fake.to(real.images.dtype)]),
-                        torch.cat([real.labels, draw.label]),
-                    )
-                    real_output, fake_output = both.split(self.part_size)
-                else:
-                    real_output = discriminator(real.images, real.labels)
-                    fake_output = discriminator(fake, draw.label)
-            terms = self.objective.discriminator_terms(real_output, fake_output)
-            self._backward(terms, totals)
+        with frozen(generator):
+            for part, real in enumerate(parts):
+                with (
+                    self.fabric.autocast(),
+                    shared_weights(generator, part == 0),
+                    shared_weights(discriminator, iterate=False),
+                ):
+                    terms = self._discriminator_part(update, part, real)
+                self._backward(terms, totals)
         self._update(self.discriminator_optimizer, discriminator)
+        self.objective.after_update(discriminator)
+        self.augmentation.adapt()
         return totals
+
+    def _discriminator_part(self, update: int, part: int, real: Batch) -> Terms:
+        draw = self.draw(update, part, "discriminator step")
+        players = self.players(update, part, "discriminator step")
+        generated, latent, terms = self.generate(draw, players)
+        fake = Batch(players.augment(generated, "augment fake"), draw.label)
+        real = Batch(players.augment(real.images, "augment real"), real.labels)
+        real_output, fake_output = self._compare(real, fake)
+        self.augmentation.observe(real_output.logit)
+        context = DiscriminatorContext(
+            **vars(players),
+            latent=latent,
+            generated=generated,
+            fake=fake,
+            fake_output=fake_output,
+            real=real,
+            real_output=real_output,
+        )
+        return terms | self.objective.discriminator_terms(context)
+
+    def _compare(self, real: Batch, fake: Batch) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        """The discriminator on real and on generated images, in one pass where it may be."""
+        discriminator = self.gan.discriminator
+        if not self.one_pass:
+            return (
+                discriminator(real.images, real.labels),
+                discriminator(fake.images, fake.labels),
+            )
+        both: DiscriminatorOutput = discriminator(
+            torch.cat([real.images, fake.images.to(real.images.dtype)]),
+            torch.cat([real.labels, fake.labels]),
+        )
+        return both.split(self.part_size)
 
     def generator_step(self, iteration: int) -> Terms:
         """Update the generator once; returns its detached terms."""
@@ -140,17 +193,29 @@ class Step:
         power_iteration(generator)
         with frozen(discriminator):
             for part in range(self.accumulation_steps):
-                draw = self.draw(iteration, part, "generator step")
                 with (
                     self.fabric.autocast(),
                     shared_weights(generator, iterate=False),
                     shared_weights(discriminator, part == 0),
                 ):
-                    fake = generator(draw.latent, draw.label)
-                    output = discriminator(fake, draw.label)
-                self._backward(self.objective.generator_terms(output), totals)
+                    terms = self._generator_part(iteration, part)
+                self._backward(terms, totals)
         self._update(self.generator_optimizer, generator)
         return totals
+
+    def _generator_part(self, iteration: int, part: int) -> Terms:
+        draw = self.draw(iteration, part, "generator step")
+        players = self.players(iteration, part, "generator step")
+        generated, latent, terms = self.generate(draw, players)
+        fake = Batch(players.augment(generated, "augment fake"), draw.label)
+        context = Context(
+            **vars(players),
+            latent=latent,
+            generated=generated,
+            fake=fake,
+            fake_output=self.gan.discriminator(fake.images, fake.labels),
+        )
+        return terms | self.objective.generator_terms(context)
 
     def _backward(self, terms: Terms, totals: Terms) -> None:
         loss = torch.stack(list(terms.values())).sum() / self.accumulation_steps

@@ -13,6 +13,7 @@ import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 
+from contragan.augmentation import Augmentation
 from contragan.build import GAN, build
 from contragan.console import note
 from contragan.data import BatchSource, ImageDataset, LabelSampler, load_dataset
@@ -353,7 +354,7 @@ def make_step(setup: Setup, gan: GAN, seed: int) -> Step:
     return Step(
         fabric=fabric,
         gan=gan,
-        objective=Objective(recipe.adversarial, gan.head),
+        objective=Objective(recipe.adversarial, gan.head, recipe.regularizers),
         discriminator_optimizer=adam(gan.discriminator, training.discriminator_optimizer),
         generator_optimizer=adam(gan.generator, training.generator_optimizer),
         source=BatchSource(
@@ -368,6 +369,9 @@ def make_step(setup: Setup, gan: GAN, seed: int) -> Step:
         batch_size=training.batch_size,
         accumulation_steps=training.accumulation_steps,
         discriminator_steps=training.discriminator_steps,
+        augmentation=(
+            recipe.augmentation.build(fabric.device) if recipe.augmentation else Augmentation()
+        ),
     )
 
 

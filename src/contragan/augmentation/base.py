@@ -1,0 +1,36 @@
+"""The interface of an augmentation, which is also the one that changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Augmentation:
+    """Changes real and generated images alike before the discriminator sees them.
+
+    Differentiable in the images, so that the generator learns through it. This base class is no
+    augmentation at all.
+    """
+
+    def __call__(
+        self, images: Float[Tensor, "B C H W"], random: torch.Generator
+    ) -> Float[Tensor, "B C H W"]:
+        """The augmented images, with ``random`` deciding how."""
+        return images
+
+    def observe(self, real_logit: Float[Tensor, " B"]) -> None:
+        """Take note of D's logits of augmented real images, once a part of a D update."""
+
+    def adapt(self) -> None:
+        """Adapt to what was observed, once a D update."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next update depends on: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where :meth:`state_dict` was made."""

@@ -1,0 +1,36 @@
+"""Two gloo processes give the single process's loss and gradient."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from two_process_work import CONDITIONINGS, loss_and_gradients, probability, work
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(work, args=(str(folder),), nprocs=2)  # type: ignore[no-untyped-call]
+    return [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", CONDITIONINGS)
+def test_loss_and_gradient(name: str, two: list[dict[str, Any]]) -> None:
+    loss, feature, *weights = loss_and_gradients(CONDITIONINGS[name], slice(None))
+    first, second = (found[name] for found in two)
+    torch.testing.assert_close((first[0] + second[0]) / 2, loss)
+    # Gradients are averaged over processes afterwards, so each carries twice its share here.
+    torch.testing.assert_close(torch.cat([first[1], second[1]]) / 2, feature, rtol=1e-5, atol=1e-6)
+    assert len(first) == len(second) == len(weights) + 2
+    for one, other, expected in zip(first[2:], second[2:], weights, strict=True):
+        torch.testing.assert_close((one + other) / 2, expected, rtol=1e-5, atol=1e-6)
+    assert feature.abs().sum() > 0
+
+
+def test_adaptive_probability(two: list[dict[str, Any]]) -> None:
+    expected = probability(slice(None))
+    assert expected.item() == pytest.approx(0.16)
+    for found in two:
+        torch.testing.assert_close(found["ada"], expected, rtol=0, atol=0)

@@ -1,0 +1,111 @@
+"""What two gloo processes compute; a module of its own, so that both can import it."""
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from contragan.augmentation.ada import AdaptiveConfig
+from contragan.conditioning import Conditioning
+from contragan.conditioning.base import ConditioningSettings
+from contragan.conditioning.contrastive import ContrastiveConfig
+from contragan.conditioning.d2d_ce import D2DCEConfig
+from contragan.conditioning.metric_learning import NPairConfig, PairConfig, TripletConfig
+from contragan.conditioning.nt_xent import NTXentConfig
+from contragan.conditioning.proxy_nca import ProxyNCAConfig
+from contragan.layers import Layers
+from contragan.types import DiscriminatorOutput
+
+FEATURES, CLASSES, BATCH = 6, 3, 8
+COMMON: dict[str, Any] = {"embedding_dim": 5, "weight": 0.7, "projection_head": "linear"}
+
+
+def contrastive(positives: bool, same: bool, **extra: Any) -> ContrastiveConfig:
+    return ContrastiveConfig(
+        kind="contrastive",
+        temperature=0.5,
+        positives_in_numerator=positives,
+        same_class_negatives=same,
+        **COMMON,
+        **extra,
+    )
+
+
+CONDITIONINGS: dict[str, ConditioningSettings] = {
+    "eq8": contrastive(True, True),
+    "eq7": contrastive(False, True),
+    "eq7 without same-class negatives": contrastive(False, False),
+    "eq8 with copies": contrastive(True, True, augmented_positives={"proxy": True}),
+    "eq8 with proxy classification": contrastive(
+        True, True, proxy_classification={"weight": 1.0, "temperature": 0.1}
+    ),
+    "nt_xent": NTXentConfig(kind="nt_xent", temperature=0.5, augmentation="flip_shift", **COMMON),
+    "proxy_nca": ProxyNCAConfig(kind="proxy_nca", temperature=0.5, **COMMON),
+    "d2d_ce": D2DCEConfig(
+        kind="d2d_ce", temperature=0.5, positive_margin=0.98, negative_margin=0.02, **COMMON
+    ),
+    "pair": PairConfig(kind="pair", margin=1.0, **COMMON),
+    "triplet": TripletConfig(kind="triplet", margin=0.5, **COMMON),
+    "n_pair": NPairConfig(kind="n_pair", temperature=0.5, **COMMON),
+}
+
+
+def data() -> tuple[Tensor, Tensor, Tensor]:
+    random = torch.Generator().manual_seed(0)
+    feature = torch.randn(BATCH, FEATURES, generator=random)
+    return (
+        feature,
+        feature + torch.randn(BATCH, FEATURES, generator=random),
+        torch.tensor([0, 1, 1, 2, 0, 0, 1, 0]),
+    )
+
+
+def loss_and_gradients(settings: ConditioningSettings, rows: slice) -> list[Tensor]:
+    """The loss on some rows of the batch, the gradient by the feature, and by each parameter."""
+    torch.manual_seed(1)
+    head: Conditioning = settings.build(FEATURES, CLASSES, Layers())
+    feature, view, label = (tensor[rows] for tensor in data())
+    feature = feature.clone().requires_grad_()
+    output: DiscriminatorOutput = head(feature, label)
+    copies = head(view, label).embedding if head.needs_view else None
+    output = DiscriminatorOutput(**{**vars(output), "view": copies})
+    loss = torch.stack(list(head.discriminator_loss(output, output).values())).sum()
+    loss.backward()
+    weights = [p.grad for p in head.parameters() if p.grad is not None]
+    assert feature.grad is not None
+    return [loss.detach(), feature.grad, *weights]
+
+
+def adapted() -> Any:
+    settings = AdaptiveConfig(
+        kind="ada", groups=("color",), target=0.5, ramp_images=100, interval=2
+    )
+    return settings.build(torch.device("cpu"))
+
+
+LOGITS = [torch.tensor([1.0, 2, 3, -1, 1, 1, 1, 1]), torch.tensor([1.0, 1, 1, 1, -1, -1, 1, 1])]
+
+
+def probability(rows: slice) -> Tensor:
+    augmentation = adapted()
+    for logit in LOGITS:
+        augmentation.observe(logit[rows])
+        augmentation.adapt()
+    return augmentation.probability  # type: ignore[no-any-return]
+
+
+def work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    half = BATCH // 2
+    rows = slice(rank * half, (rank + 1) * half)
+    found: dict[str, Any] = {
+        name: loss_and_gradients(settings, rows) for name, settings in CONDITIONINGS.items()
+    }
+    found["ada"] = probability(rows)
+    torch.save(found, os.path.join(folder, f"{rank}.pt"))
+    dist.destroy_process_group()
