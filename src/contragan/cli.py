@@ -185,6 +185,9 @@ def evaluate(
     metrics: Annotated[
         str | None, typer.Option(help="Metrics separated by commas; an unknown one lists them.")
     ] = None,
+    probe_images: Annotated[
+        int | None, typer.Option(min=2, help="How many real images the class probe is fitted to.")
+    ] = None,
     resize: Annotated[
         str | None, typer.Option(help="Another resizing than the extractor's own.")
     ] = None,
@@ -222,6 +225,7 @@ def evaluate(
         reference=reference,
         batch_norm=batch_norm,
         resize=resize,
+        probe_images=probe_images,
         metrics=None if metrics is None else tuple(metrics.split(",")),
         data=data,
         weights=weights,

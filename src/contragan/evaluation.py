@@ -169,6 +169,7 @@ class Choice:
     batch_norm: str | None = None
     resize: str | None = None
     metrics: tuple[str, ...] | None = None
+    probe_images: int | None = None
     data: Path | None = None
     weights: Path | None = None
     seed: int = 0
@@ -179,7 +180,15 @@ class Choice:
         Raises:
             UserError: an unknown protocol, metric or extractor.
         """
-        names = ("features", "num_images", "reference", "batch_norm", "resize", "metrics")
+        names = (
+            "features",
+            "num_images",
+            "reference",
+            "batch_norm",
+            "resize",
+            "metrics",
+            "probe_images",
+        )
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         try:
             if self.protocol is not None:
