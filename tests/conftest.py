@@ -16,6 +16,7 @@ TINY = [
     "training.sample_every_iterations=100",
     "training.checkpoint_every_iterations=4",
     "training.evaluate_every_iterations=null",
+    "training.evaluate_at_start=false",
     "evaluation.features=pixels",
     "evaluation.num_images=64",
 ]

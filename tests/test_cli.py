@@ -1,5 +1,7 @@
 """The command line: what it prints, and one clear line with exit code 2 for bad input."""
 
+import json
+import shutil
 import subprocess
 import sys
 import time
@@ -42,6 +44,7 @@ SMALL_FOLDER = [
     "training.precision=fp32",
     "training.total_iterations=2",
     "training.evaluate_every_iterations=null",
+    "training.evaluate_at_start=false",
 ]
 
 
@@ -181,7 +184,6 @@ def test_output_that_is_no_folder(
 def test_checkpoints_that_do_not_fit(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
 ) -> None:
-    import shutil
 
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
@@ -205,16 +207,14 @@ def test_sample_grid_folder_and_arrays(
     words = ["sample", str(trained_run), "--classes", "3,7", "--num", "5", "--seed", "1", "--out"]
     assert contragan(capsys, *words, str(tmp_path / "files"))[0] == 0
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("files/*/*"))
-    assert files == [
-        f"files/{c:04d}_{c}/{i:06d}.png" for c, i in ((3, 0), (3, 2), (3, 4), (7, 1), (7, 3))
-    ]
+    assert files == [f"files/{c}/{i:06d}.png" for c, i in ((3, 0), (3, 2), (3, 4), (7, 1), (7, 3))]
     assert contragan(capsys, *words, str(tmp_path / "a.npz"))[0] == 0
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["images"].shape == (5, 16, 16, 1)
         assert arrays["labels"].tolist() == [3, 7, 3, 7, 3]
         assert arrays["class_names"].tolist() == [str(digit) for digit in range(10)]
         first = arrays["images"][0, :, :, 0]
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "files/0003_3/000000.png")), first)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "files/3/000000.png")), first)
     refused(
         capsys, ["sample", str(trained_run), "--classes", "eleven"], "there is no class 'eleven'"
     )
@@ -224,8 +224,6 @@ def test_sample_grid_folder_and_arrays(
 def test_evaluate_prints_and_records(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
 ) -> None:
-    import json
-    import shutil
 
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
@@ -249,10 +247,69 @@ def test_evaluate_prints_and_records(
     assert record["context"]["ema"] is True
     after = (run / "metrics.jsonl").read_text()
     assert after.startswith(before)
-    assert json.loads(after.splitlines()[-1]) == record
+    assert json.loads(after.splitlines()[-1]) == {"step": 8, **record}
     weights = tmp_path / "none.pth"
     refused(
         capsys,
         ["evaluate", str(run), "--features", "inception", "--weights", str(weights)],
         "none.pth",
     )
+
+
+def test_evaluate_images_that_anything_generated(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    words = ["sample", str(trained_run), "--num", "60", "--out"]
+    assert contragan(capsys, *words, str(tmp_path / "a.npz"))[0] == 0
+    assert contragan(capsys, *words, str(tmp_path / "folder"))[0] == 0
+    assert contragan(capsys, *words, str(tmp_path / "b.npz"), "--seed", "1")[0] == 0
+    evaluate = ["evaluate", "--features", "pixels", "--metrics", "frechet_distance"]
+    record = tmp_path / "record.json"
+    for name, expected in (("folder", "0"), ("b.npz", "more")):
+        code, said, _ = contragan(
+            capsys, *evaluate, str(tmp_path / "a.npz"), str(tmp_path / name), "--json", str(record)
+        )
+        assert code == 0
+        assert "Fréchet distance (pixels)" in said
+        distance = json.loads(record.read_text())["values"]["frechet_distance"]
+        assert (distance < 1e-6) == (expected == "0")
+    refused(capsys, [*evaluate, str(tmp_path / "a.npz"), str(tmp_path / "none")], "none")
+    three = [str(tmp_path / "a.npz")] * 3
+    refused(capsys, [*evaluate, *three], "3 places")
+
+
+def test_compare_marks_differences_in_protocol(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    for name, mode in (("a", "running"), ("b", "running"), ("c", "batch")):
+        shutil.copytree(trained_run, tmp_path / name)
+        words = ["evaluate", str(tmp_path / name), "--num", "40", "--batch-norm", mode]
+        assert contragan(capsys, *words)[0] == 0
+    runs = [str(tmp_path / name) for name in "abc"]
+    code, said, _ = contragan(capsys, "evaluate", "--compare", *runs[:2])
+    assert code == 0
+    assert "differs" not in said
+    _, said, _ = contragan(capsys, "evaluate", "--compare", *runs)
+    assert "differs" in said
+    assert "batch_norm" in said
+
+
+def test_evaluation_requests_that_cannot_be_met(
+    capsys: pytest.CaptureFixture[str], trained_run: Path
+) -> None:
+    words = ["evaluate", str(trained_run)]
+    refused(capsys, [*words, "--protocol", "fulll"], "contragan-paper")
+    refused(capsys, [*words, "--metrics", "fid"], "frechet_distance")
+    refused(capsys, [*words, "--features", "resnet"], "features")
+
+
+def test_memorisation_draws_its_picture(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    shutil.copytree(trained_run, tmp_path / "run")
+    words = ["evaluate", str(tmp_path / "run"), "--num", "40", "--metrics", "memorisation"]
+    code, said, _ = contragan(capsys, *words)
+    assert code == 0
+    (picture,) = (tmp_path / "run" / "samples").glob("closest-*.png")
+    assert picture.name in said.replace("\n", "")
+    assert Image.open(picture).size[0] > 8 * 64

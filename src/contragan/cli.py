@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -26,6 +27,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: s
 
 def main() -> NoReturn:
     """Entry point: bad input gets one clear line and exit code 2, never a traceback."""
+    # Threads that wait by spinning make small networks ten times slower as soon as any other
+    # program wants a core. Read when torch is loaded, which has not happened yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except UserError as error:
@@ -154,7 +158,19 @@ def sample(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
+    targets: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A run or a checkpoint; or GENERATED REFERENCE, two folders or .npz files; "
+            "or, with --compare, several runs."
+        ),
+    ],
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show the runs' last evaluations side by side.")
+    ] = False,
+    protocol: Annotated[
+        str | None, typer.Option(help="A named protocol: contragan-paper or full.")
+    ] = None,
     features: Annotated[
         str | None, typer.Option(help="efficientnet-lite0, inception, pixels or timm:MODEL.")
     ] = None,
@@ -165,6 +181,12 @@ def evaluate(
     batch_norm: Annotated[
         Literal["running", "batch", "standing"] | None,
         typer.Option(help="Which batch-norm statistics the generator uses."),
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics separated by commas; an unknown one lists them.")
+    ] = None,
+    resize: Annotated[
+        str | None, typer.Option(help="Another resizing than the extractor's own.")
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="File with the extractor's weights (inception).")
@@ -181,27 +203,40 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write the record to this file as well.")
     ] = None,
 ) -> None:
-    """Score a trained generator: Fréchet distance and class fidelity, with the whole protocol."""
+    """Score a generator, or images that anything generated, with the whole protocol."""
+    import json
+
     from contragan.console import make_console, note
-    from contragan.evaluation import default_config, evaluate_trained, record_result
+    from contragan.evaluation import Choice, compare_runs, evaluate_files, evaluate_run
+    from contragan.files import write_text
     from contragan.metrics import to_table
-    from contragan.runs.run import load_trained
 
     console = make_console()
-    trained = load_trained(run, which, ema)
-    for line in trained.notes:
-        note(console, f"note: {line}")
-    config = default_config(
-        trained.run.recipe,
+    if compare:
+        console.print(compare_runs(targets))
+        return
+    choice = Choice(
+        protocol=protocol,
         features=features,
         num_images=num,
         reference=reference,
         batch_norm=batch_norm,
+        resize=resize,
+        metrics=None if metrics is None else tuple(metrics.split(",")),
+        data=data,
+        weights=weights,
+        seed=seed,
     )
-    record = evaluate_trained(
-        trained, config, data=data, seed=seed, console=console, weights=weights
-    )
-    record_result(trained, record, json_file)
+    if len(targets) > 2:
+        raise UserError(
+            f"{len(targets)} places were given: one run, two sets of images, or --compare"
+        )
+    if len(targets) == 2:
+        record = evaluate_files(targets[0], targets[1], choice, console)
+    else:
+        record = evaluate_run(targets[0], choice, console, which=which, ema=ema)
+    if json_file is not None:
+        write_text(json_file, json.dumps(record.to_dict()) + "\n")
     console.print(to_table(record))
     for warning in record.warnings:
         note(console, f"warning: {warning}")

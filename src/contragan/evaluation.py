@@ -9,24 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
+from contragan.console import note
 from contragan.data import ImageDataset, load_dataset
 from contragan.errors import UserError
-from contragan.files import write_text, writing_failed
+from contragan.files import writing_failed
+from contragan.images import paired_rows, save_image
 from contragan.metrics import (
+    ClosestPairs,
     EvaluationConfig,
     EvaluationRecord,
     FeatureExtractor,
+    IndexedDraw,
+    Ranks,
+    comparison_table,
     evaluate,
+    evaluate_images,
     evaluation_mode,
     load_extractor,
+    load_image_set,
+    named_protocol,
 )
 from contragan.networks import Generator
 from contragan.randomness import random_generator
-from contragan.recipe import Recipe
-from contragan.runs.run import Run, Trained
+from contragan.runs.log import read_metrics
+from contragan.runs.run import Run, load_trained, open_run
 from contragan.sampling import ImageSampler
 
 SHOWN = {
@@ -50,6 +61,7 @@ class Evaluator:
     console: Console
     weights: Path | None = None
     cache: Path | None = None
+    closest_pairs: Callable[[ClosestPairs], None] | None = None
     _extractor: FeatureExtractor | None = field(default=None, init=False)
 
     @property
@@ -67,6 +79,7 @@ class Evaluator:
                 device=self.device,
                 weights=self.weights,
                 resize=self.config.resize,
+                precision=self.config.precision,
                 image_shape=(channels, height, width),
             )
         return self._extractor
@@ -95,7 +108,7 @@ class Evaluator:
             ),
         ):
             return evaluate(
-                sampler.floats,
+                IndexedDraw(sampler.at),
                 reference=self.reference,
                 probe_train=self.train,
                 config=self.config,
@@ -104,6 +117,8 @@ class Evaluator:
                 seed=self.seed,
                 context=context,
                 progress=progress,
+                ranks=Ranks.current(),
+                closest_pairs=self.closest_pairs,
             )
 
     def _standing_batch(self) -> Callable[[], object]:
@@ -143,37 +158,137 @@ class _progress:
         self._bar.stop()
 
 
-def evaluate_trained(
-    trained: Trained,
-    config: EvaluationConfig,
-    *,
-    data: Path | None,
-    seed: int,
-    console: Console,
-    weights: Path | None = None,
+@dataclass(frozen=True)
+class Choice:
+    """What the user asks of an evaluation; None leaves the protocol's or the recipe's setting."""
+
+    protocol: str | None = None
+    features: str | None = None
+    num_images: int | None = None
+    reference: str | None = None
+    batch_norm: str | None = None
+    resize: str | None = None
+    metrics: tuple[str, ...] | None = None
+    data: Path | None = None
+    weights: Path | None = None
+    seed: int = 0
+
+    def config(self, otherwise: EvaluationConfig) -> EvaluationConfig:
+        """The named protocol, or ``otherwise``, with the settings that were given changed.
+
+        Raises:
+            UserError: an unknown protocol, metric or extractor.
+        """
+        names = ("features", "num_images", "reference", "batch_norm", "resize", "metrics")
+        changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        try:
+            if self.protocol is not None:
+                return named_protocol(self.protocol, **changes)
+            return EvaluationConfig.model_validate({**otherwise.model_dump(), **changes})
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(str(step) for step in problem["loc"][:1])
+            raise UserError(f"{where}: {problem['msg']} (got {problem['input']!r})") from error
+
+
+def evaluate_run(
+    path: Path, choice: Choice, console: Console, *, which: str, ema: bool | None
 ) -> EvaluationRecord:
-    """Evaluate a loaded generator; the data set is read from ``data`` or where the run had it.
+    """Evaluate a run or a checkpoint and append the record to the run's ``metrics.jsonl``.
+
+    The data set is read from ``choice.data``, or where the run had it.
 
     Raises:
-        UserError: the data is not there or has other classes, or the features cannot be had.
+        UserError: no usable checkpoint, no data or other classes, or features that cannot be had.
     """
+    trained = load_trained(path, which, ema)
+    for line in trained.notes:
+        note(console, f"note: {line}")
     run = trained.run
-    root = data if data is not None else (Path(run.dataset.path) if run.dataset.path else None)
+    config = choice.config(run.recipe.evaluation)
+    root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = (load_dataset(run.recipe.data, split, root=root) for split in ("train", "test"))
     check_classes(run, train)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
         trained.generator.to(device).to(memory_format=torch.channels_last),
         run.name,
         config,
         train=train,
         test=test,
-        seed=seed,
+        seed=choice.seed,
         ema=trained.ema,
         console=console,
-        weights=weights,
+        weights=choice.weights,
+        closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
     )
-    return evaluator(trained.iteration)
+    record = evaluator(trained.iteration)
+    append_record(run, trained.iteration, record)
+    return record
+
+
+def _pairs_drawer(path: Path, console: Console) -> Callable[[ClosestPairs], None]:
+    def draw(pairs: ClosestPairs) -> None:
+        save_image(paired_rows(pairs.generated, pairs.training), path)
+        note(console, f"generated images (top) and their nearest training images (below): {path}")
+
+    return draw
+
+
+def evaluate_files(
+    generated: Path, reference: Path, choice: Choice, console: Console
+) -> EvaluationRecord:
+    """Compare two sets of images: folders or npz files, generated by anything.
+
+    Raises:
+        UserError: files that are no images, or sets that differ in size, colour or classes.
+    """
+    sets = [load_image_set(path) for path in (generated, reference)]
+    has_classes = len(sets[0].class_names) > 1 and sets[0].class_names == sets[1].class_names
+    metrics = ("frechet_distance", "class_fidelity") if has_classes else ("frechet_distance",)
+    config = choice.config(
+        EvaluationConfig(
+            features="efficientnet-lite0",
+            num_images=None,
+            reference="test",
+            batch_norm="running",
+            labels="reference",
+            metrics=metrics,
+        )
+    )
+    height, width, channels = sets[1].images.shape[1:]
+    extractor = load_extractor(
+        config.features,
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        weights=choice.weights,
+        resize=config.resize,
+        precision=config.precision,
+        image_shape=(channels, height, width),
+    )
+    with _progress(console) as progress:
+        return evaluate_images(
+            sets[0], reference=sets[1], config=config, extractor=extractor, progress=progress
+        )
+
+
+def compare_runs(paths: list[Path]) -> Table:
+    """The last evaluation of each run side by side, with every difference in protocol marked.
+
+    Raises:
+        UserError: a run that was never evaluated.
+    """
+    records = {}
+    for path in paths:
+        found = [
+            record
+            for record in read_metrics(open_run(path).path / "metrics.jsonl")
+            if record["name"] == "evaluation"
+        ]
+        if not found:
+            raise UserError(f"{path} was never evaluated: run `contragan evaluate {path}` first")
+        records[str(path)] = EvaluationRecord.from_dict(found[-1])
+    return comparison_table(records)
 
 
 def check_classes(run: Run, dataset: ImageDataset) -> None:
@@ -192,20 +307,11 @@ def check_classes(run: Run, dataset: ImageDataset) -> None:
         )
 
 
-def default_config(recipe: Recipe, **changes: Any) -> EvaluationConfig:
-    """The recipe's evaluation settings, with those that are not None changed."""
-    given = {key: value for key, value in changes.items() if value is not None}
-    return EvaluationConfig.model_validate({**recipe.evaluation.model_dump(), **given})
-
-
-def record_result(trained: Trained, record: EvaluationRecord, file: Path | None) -> None:
-    """Append an evaluation to its run's ``metrics.jsonl``; write it to ``file`` too if given."""
-    text = json.dumps({"step": trained.iteration, **record.to_dict()})
-    path = trained.run.path / "metrics.jsonl"
+def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
+    """Append an evaluation to its run's ``metrics.jsonl``."""
+    path = run.path / "metrics.jsonl"
     try:
         with path.open("a") as lines:
-            lines.write(text + "\n")
+            lines.write(json.dumps({"step": iteration, **record.to_dict()}) + "\n")
     except OSError as error:
         raise writing_failed(path, error) from error
-    if file is not None:
-        write_text(file, text + "\n")

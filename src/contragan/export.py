@@ -85,9 +85,8 @@ def _write_folder(
     with whole(out) as temporary:
         folders = {}
         for label in torch.unique(labels).tolist():
-            name = model.class_names[label].replace(os.sep, "_")
-            folders[label] = temporary / f"{label:04d}_{name}"
-            folders[label].mkdir(parents=True)
+            folders[label] = temporary / model.class_names[label].replace(os.sep, "_")
+            folders[label].mkdir(parents=True, exist_ok=True)
         index = 0
         for batch in batches:
             for image in batch:

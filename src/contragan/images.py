@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Int, UInt8
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -54,6 +56,24 @@ def _rows(labels: Int[Tensor, " B"], most: int = 16) -> list[tuple[int, list[int
         members = np.flatnonzero(values == label).tolist()
         rows += [(int(label), members[i : i + most]) for i in range(0, len(members), most)]
     return rows
+
+
+def paired_rows(top: NDArray[np.uint8], below: NDArray[np.uint8], per_row: int = 8) -> Image.Image:
+    """Images (N, C, H, W) above their counterparts (N, C, H, W), ``per_row`` pairs a row."""
+    side = top.shape[-1]
+    scale = max(1, 64 // side)
+    cell, gap = side * scale, 4
+    rows = -(-len(top) // per_row)
+    size = (per_row * (cell + gap) + gap, rows * (2 * cell + 3 * gap))
+    picture = Image.new("RGB", size, _BACKGROUND)
+    for index, pair in enumerate(zip(top, below, strict=True)):
+        y, x = divmod(index, per_row)
+        for half, pixels in enumerate(pair):
+            image = to_pil(torch.from_numpy(pixels)).resize((cell, cell), Image.Resampling.NEAREST)
+            picture.paste(
+                image, (gap + x * (cell + gap), gap + y * (2 * cell + 3 * gap) + half * cell)
+            )
+    return picture
 
 
 def save_image(picture: Image.Image, path: Path) -> None:

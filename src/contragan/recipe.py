@@ -42,7 +42,8 @@ class TrainingConfig(Config):
     """How long and how to train; an iteration is one generator update.
 
     ``batch_size`` images of all processes together make an update, in ``accumulation_steps`` parts;
-    a loss that compares samples sees one part at a time.
+    a loss that compares samples sees one part at a time. ``evaluate_at_start`` scores the untrained
+    generator too.
     """
 
     total_iterations: int = Field(gt=0)
@@ -57,6 +58,7 @@ class TrainingConfig(Config):
     sample_every_iterations: int = Field(gt=0)
     checkpoint_every_iterations: int = Field(gt=0)
     evaluate_every_iterations: int | None = Field(gt=0)
+    evaluate_at_start: bool
 
     @model_validator(mode="after")
     def _divides(self) -> TrainingConfig:

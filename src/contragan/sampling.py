@@ -66,6 +66,11 @@ class ImageSampler:
             self._block = (index, latent)
         return self._block[1]
 
+    def at(self, labels: Int[Tensor, " B"], indices: Int[Tensor, " B"]) -> Float[Tensor, "B C H W"]:
+        """The images with these consecutive ``indices`` (B,), whatever was drawn before."""
+        self.position = int(indices[0])
+        return self.floats(labels)
+
     @torch.no_grad()
     def floats(self, labels: Int[Tensor, " B"]) -> Float[Tensor, "B C H W"]:
         """The next images in [-1, 1], one for each label (B,), on the generator's device."""

@@ -173,7 +173,7 @@ def test_classification_accuracy_in_both_directions(
     classifier = {
         "width": 8,
         "blocks": 1,
-        "epochs": 4,
+        "epochs": 8,
         "batch_size": 32,
         "learning_rate": 0.1,
         "flip": False,
@@ -221,7 +221,8 @@ def test_permutation_is_named_though_the_distance_is_blind(
     )
     name = "intra_class_distance_mean"
     assert rolled.values[name] > 5 * faithful.values[name]
-    assert rolled.values["relabelled_class_accuracy"] > 0.9 > 0.1 > rolled.values["class_accuracy"]
+    assert rolled.values["relabelled_class_accuracy"] > 0.9
+    assert rolled.values["class_accuracy"] < 0.1
     assert rolled.class_fidelity is not None
     assert rolled.class_fidelity["permutation"]["digit 3"] == "digit 4"
     assert any("has permuted 10 of its 10 classes" in line for line in rolled.warnings)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed
 
 from contragan.errors import UserError
 from contragan.metrics import (
@@ -88,7 +90,12 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(_worker, (port, str(tmp_path)), nprocs=2)
+    # This file run as a script: spawned workers could not import it under pytest's importlib mode.
+    workers = [
+        subprocess.Popen([sys.executable, __file__, str(rank), str(port), str(tmp_path)])
+        for rank in range(2)
+    ]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     alone = _evaluate(Ranks(), tmp_path / "alone")
     assert alone["frechet_distance"] > 0.01
     for rank in range(2):
@@ -115,3 +122,7 @@ def test_alone_nothing_is_exchanged() -> None:
     assert ranks.concatenate(rows) is rows
     assert ranks.all_agree(True)
     assert not ranks.all_agree(False)
+
+
+if __name__ == "__main__":
+    _worker(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

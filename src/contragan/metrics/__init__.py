@@ -2,6 +2,12 @@
 
 from contragan.metrics.batch_norm import BatchNormMode, evaluation_mode
 from contragan.metrics.class_fidelity import ClassFidelity, fit_probe
+from contragan.metrics.classification_accuracy import (
+    ClassifierConfig,
+    score_classifier,
+    train_classifier,
+)
+from contragan.metrics.comparison import Comparison, compare, comparison_table
 from contragan.metrics.features import FeatureExtractor, Features, load_extractor
 from contragan.metrics.frechet import (
     Gaussian,
@@ -9,13 +15,35 @@ from contragan.metrics.frechet import (
     frechet_distance,
     frechet_distance_from_moments,
 )
-from contragan.metrics.protocol import Draw, EvaluationConfig, evaluate
+from contragan.metrics.image_files import load_image_set
+from contragan.metrics.inception_score import InceptionScore, inception_score
+from contragan.metrics.intra_class import IntraClassDistance, intra_class_distance
+from contragan.metrics.kernel import KernelDistance, kernel_distance
+from contragan.metrics.memorisation import Memorisation, find_memorised
+from contragan.metrics.precision_recall import (
+    ManifoldScores,
+    nearest_neighbours,
+    precision_recall_density_coverage,
+)
+from contragan.metrics.protocol import (
+    ClosestPairs,
+    Draw,
+    IndexedDraw,
+    evaluate,
+    evaluate_images,
+)
+from contragan.metrics.ranks import Ranks
 from contragan.metrics.record import EvaluationRecord, metric_lines, to_table
 from contragan.metrics.reference import ImageSet, ReferenceSet
+from contragan.metrics.settings import PROTOCOLS, EvaluationConfig, MetricName, named_protocol
 
 __all__ = [
+    "PROTOCOLS",
     "BatchNormMode",
     "ClassFidelity",
+    "ClassifierConfig",
+    "ClosestPairs",
+    "Comparison",
     "Draw",
     "EvaluationConfig",
     "EvaluationRecord",
@@ -23,14 +51,35 @@ __all__ = [
     "Features",
     "Gaussian",
     "ImageSet",
+    "InceptionScore",
+    "IndexedDraw",
+    "IntraClassDistance",
+    "KernelDistance",
+    "ManifoldScores",
+    "Memorisation",
+    "MetricName",
     "Moments",
+    "Ranks",
     "ReferenceSet",
+    "compare",
+    "comparison_table",
     "evaluate",
+    "evaluate_images",
     "evaluation_mode",
+    "find_memorised",
     "fit_probe",
     "frechet_distance",
     "frechet_distance_from_moments",
+    "inception_score",
+    "intra_class_distance",
+    "kernel_distance",
     "load_extractor",
+    "load_image_set",
     "metric_lines",
+    "named_protocol",
+    "nearest_neighbours",
+    "precision_recall_density_coverage",
+    "score_classifier",
     "to_table",
+    "train_classifier",
 ]

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-PROBE_PENALTY = 0.1
+PROBE_PENALTY = 1e-2
 """Weight of half the squared norm of the probe's weights, beside the mean cross-entropy."""
 
 PROBE_ITERATIONS = 100

@@ -61,9 +61,8 @@ class _Block(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = F.relu(self.norm1(images))
         shortcut: Tensor = images if isinstance(self.shortcut, nn.Identity) else self.shortcut(x)
-        x = self.conv1(x)
-        x = self.conv2(F.relu(self.norm2(x)))
-        return x + shortcut
+        residual: Tensor = self.conv2(F.relu(self.norm2(self.conv1(x))))
+        return residual + shortcut
 
 
 class SmallResNet(nn.Sequential):

@@ -43,8 +43,8 @@ class FeaturePass:
 
     extractor: FeatureExtractor
     batch_size: int
-    ranks: Ranks = Ranks()
-    progress: Progress | None = None
+    ranks: Ranks
+    progress: Progress | None
 
     def __call__(
         self, batch: Callable[[int, int], Tensor], count: int, keep: Keep, stage: str

@@ -34,6 +34,7 @@ class FeatureExtractor(ABC):
 
     name: str
     dim: int
+    device: torch.device
 
     @abstractmethod
     def protocol(self) -> dict[str, Any]:

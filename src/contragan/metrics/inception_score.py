@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ def inception_score(
     log_share = logits[order].double().log_softmax(1)
     edges = [index * len(logits) // splits for index in range(splits + 1)]
     scores = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         part = log_share[start:stop]
         share = part.exp()
         divergence = (share * (part - share.mean(0).log())).sum(1)

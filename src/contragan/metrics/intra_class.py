@@ -44,7 +44,8 @@ def intra_class_distance(
     """
     for side, labels in (("real", real_labels), ("generated", generated_labels)):
         counts = np.bincount(labels, minlength=len(class_names))
-        short = [f"{class_names[index]} ({counts[index]})" for index in np.flatnonzero(counts < 2)]
+        pairs = zip(class_names, counts.tolist(), strict=True)
+        short = [f"{name} ({count})" for name, count in pairs if count < 2]
         if short:
             raise UserError(
                 f"the intra-class distance needs at least 2 {side} images of every class, these "

@@ -50,7 +50,7 @@ def precision_recall_density_coverage(
             f"radii to neighbour {largest} of {len(real)} real and {len(generated)} generated"
         )
     # Around the mean, |x|^2 + |y|^2 - 2xy loses the fewest digits to cancellation.
-    mean = real.double().mean(0)
+    mean = real.mean(0, dtype=torch.float64)
     real = (real - mean.to(real.dtype)).float()
     generated = (generated - mean.to(generated.dtype)).float()
     real_radii = _squared_radii(real, (k, manifold_k))
@@ -111,7 +111,7 @@ def nearest_neighbours(
 
     ``itself`` (N,) gives for each query the index of a point that does not count.
     """
-    mean = points.double().mean(0)
+    mean = points.mean(0, dtype=torch.float64)
     points = (points - mean.to(points.dtype)).float()
     queries = (queries - mean.to(queries.dtype)).float()
     norms = points.square().sum(1)

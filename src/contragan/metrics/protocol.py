@@ -1,70 +1,56 @@
-"""One evaluation: a stated protocol, one pass over generated images, one record."""
+"""One evaluation: a stated protocol, one pass over the images, one record."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from contragan.config import Config
 from contragan.errors import UserError
-from contragan.metrics.batch_norm import BatchNormMode
-from contragan.metrics.cache import Statistics, StatisticsCache
-from contragan.metrics.class_fidelity import ClassFidelity, fidelity_of_features
-from contragan.metrics.features import FeatureExtractor, Resize
-from contragan.metrics.frechet import Gaussian, Moments, frechet_distance_from_moments
+from contragan.metrics.cache import StatisticsCache
+from contragan.metrics.feature_pass import FeaturePass, Progress
+from contragan.metrics.features import FeatureExtractor
+from contragan.metrics.ranks import Ranks
 from contragan.metrics.record import EvaluationRecord, versions
 from contragan.metrics.reference import (
-    Progress,
     RealFeatures,
     ReferenceSet,
     apportion,
-    stratified,
+    image_batch,
 )
+from contragan.metrics.scores import NEEDS_CLASSES, Scores, Sets, compute_scores, what_to_keep
+from contragan.metrics.settings import EvaluationConfig
 from contragan.types import to_uint8
 
 Draw = Callable[[Tensor], Tensor]
 """Maps labels (B,) to images (B, C, H, W): uint8, or float in [-1, 1], where NaN can be seen."""
 
-MetricName = Literal["frechet_distance", "class_fidelity"]
 
+@dataclass(frozen=True)
+class IndexedDraw:
+    """A draw whose images depend on their place: ``function(labels (B,), indices (B,))``.
 
-class EvaluationConfig(Config):
-    """What is compared with what: everything that a score depends on, beside the model.
-
-    ``num_images`` None means as many as the reference has. ``reference`` is the split of the real
-    images. ``labels`` of the generated ones follow the reference's class counts or are uniform.
-    ``probe_images`` bounds the real images that the linear probe is fitted to (None: all).
-    ``batch_size`` matters to the score only with ``batch_norm: batch`` or ``standing``.
+    What image ``i`` looks like must follow from its label and ``i`` alone. Several processes then
+    draw the images that one would.
     """
 
-    features: str = Field(pattern=r"^(efficientnet-lite0|inception|pixels|timm:.+)$")
-    num_images: int | None = Field(ge=2)
-    reference: Literal["train", "test"]
-    batch_norm: BatchNormMode
-    labels: Literal["reference", "uniform"]
-    metrics: tuple[MetricName, ...] = Field(min_length=1)
-    resize: Resize | None = None
-    standing_batches: int = Field(default=16, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    probe_images: int | None = Field(default=None, ge=2)
+    function: Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Generated:
-    """What one pass over generated images leaves: ``features`` (N, D) only if asked for."""
+class ClosestPairs:
+    """Generated images (n, C, H, W) uint8, the training image nearest to each, and distances."""
 
-    gaussian: Gaussian
-    labels: NDArray[np.int64]
-    features: np.ndarray | None
+    generated: NDArray[np.uint8]
+    training: NDArray[np.uint8]
+    distances: NDArray[np.float32]
 
 
 def label_sequence(
@@ -79,7 +65,7 @@ def label_sequence(
 
 
 def evaluate(
-    draw: Draw,
+    draw: Draw | IndexedDraw,
     *,
     reference: ReferenceSet,
     probe_train: ReferenceSet | None,
@@ -89,96 +75,142 @@ def evaluate(
     seed: int = 0,
     context: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    ranks: Ranks | None = None,
+    closest_pairs: Callable[[ClosestPairs], None] | None = None,
 ) -> EvaluationRecord:
     """Generates images with ``draw`` and compares them with ``reference``.
 
-    ``probe_train`` are the real images that the class probe is fitted to; where it is None or the
-    reference itself, a fifth of the reference is held out instead. ``context`` (iteration, EMA,
-    recipe: JSON values) goes into the record as it is. ``draw`` is called under
-    ``torch.inference_mode``; the caller puts the generator into the evaluation mode that
-    ``config.batch_norm`` names. UserError on images that are not finite or of another shape.
+    ``probe_train`` are the real training images, for the class probe, memorisation and CAS; where
+    it is None or the reference itself, the probe is tested on a fifth of the reference that it was
+    not fitted to. ``context`` (iteration, EMA, recipe: JSON values) goes into the record as it is.
+    ``draw`` is called under ``torch.inference_mode``; the caller puts the generator into the mode
+    that ``config.batch_norm`` names. With ``ranks`` every process calls this alike, draws its share
+    and gets the same record; ``draw`` should then be an :class:`IndexedDraw`. ``closest_pairs``
+    receives the pictures behind the memorisation check, and costs memory for all images.
+
+    UserError on images that are not finite or of another shape.
     """
-    started = time.perf_counter()
-    pass_over = RealFeatures(extractor, StatisticsCache(cache_dir), config.batch_size, progress)
-    wants_classes = "class_fidelity" in config.metrics
     labels = label_sequence(reference, config, seed)
-    generated = generate_features(
-        draw, labels, extractor, reference, config, keep=wants_classes, progress=progress
-    )
-    real = pass_over(reference, features=wants_classes)
-    values: dict[str, float] = {}
-    warnings: list[str] = []
-    counts = {"generated": len(labels), "reference": len(reference.images)}
-    fidelity: ClassFidelity | None = None
-    if "frechet_distance" in config.metrics:
-        values["frechet_distance"] = frechet_distance_from_moments(
-            real.gaussian, generated.gaussian
+    height, width, channels = reference.images.shape[1:]
+
+    def batch(start: int, stop: int) -> Tensor:
+        part = torch.from_numpy(labels[start:stop])
+        with torch.inference_mode():
+            if isinstance(draw, IndexedDraw):
+                images = draw.function(part, torch.arange(start, stop))
+            else:
+                images = draw(part)
+            return checked_images(images, (len(part), channels, height, width))
+
+    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, ranks or Ranks())
+    return job.run(batch, labels, seed, context or {}, closest_pairs)
+
+
+def evaluate_images(
+    generated: ReferenceSet,
+    *,
+    reference: ReferenceSet,
+    probe_train: ReferenceSet | None = None,
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    cache_dir: Path | None = None,
+    context: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    closest_pairs: Callable[[ClosestPairs], None] | None = None,
+) -> EvaluationRecord:
+    """Compares images that anything has generated with ``reference``.
+
+    All of ``generated`` is used, whatever ``config.num_images`` says; what it says of labels and
+    batch norm is recorded as unknown. UserError where sizes, channels or, for metrics by class,
+    class names differ.
+    """
+    if generated.images.shape[1:] != reference.images.shape[1:]:
+        raise UserError(
+            f"{generated.name} holds images of {_size(generated)}, {reference.name} of "
+            f"{_size(reference)}: bring them to one size and colour first"
         )
-        warnings += bias_warnings(extractor, counts)
-    if wants_classes:
-        fidelity, probe_counts = measure_fidelity(
-            generated, real, reference, probe_train, config.probe_images, pass_over
+    by_class = sorted(set(config.metrics) & NEEDS_CLASSES)
+    if by_class and tuple(generated.class_names) != tuple(reference.class_names):
+        raise UserError(
+            f"{', '.join(by_class)} need the same classes in {generated.name} "
+            f"({len(generated.class_names)}) and {reference.name} ({len(reference.class_names)})"
         )
-        counts |= probe_counts
-        values |= {
-            "class_accuracy": fidelity.accuracy,
-            "real_class_accuracy": fidelity.real_accuracy,
-            "relabelled_class_accuracy": fidelity.relabelled_accuracy,
-        }
-        message = fidelity.message()
-        warnings += [message] if message else []
-    return EvaluationRecord(
-        values=values,
-        class_fidelity=None if fidelity is None else fidelity.to_dict(),
-        protocol=stated_protocol(config, extractor, reference),
-        counts=counts,
-        seed=seed,
-        context=dict(context or {}),
-        versions=versions(),
-        warnings=tuple(warnings),
-        wall_seconds=time.perf_counter() - started,
+    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks())
+    record = job.run(
+        lambda start, stop: image_batch(generated.images, slice(start, stop)),
+        np.asarray(generated.labels),
+        0,
+        {"generated": generated.name, "generated_fingerprint": generated.fingerprint}
+        | dict(context or {}),
+        closest_pairs,
     )
+    unknown = {"labels": "unknown", "batch_norm": "unknown", "num_images": len(generated.images)}
+    return replace(record, protocol={**record.protocol, **unknown})
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What both kinds of evaluation share."""
+
+    reference: ReferenceSet
+    train: ReferenceSet | None
+    config: EvaluationConfig
+    extractor: FeatureExtractor
+    cache_dir: Path | None
+    progress: Progress | None
+    ranks: Ranks
+
+    def run(
+        self,
+        batch: Callable[[int, int], Tensor],
+        labels: NDArray[np.int64],
+        seed: int,
+        context: Mapping[str, Any],
+        closest_pairs: Callable[[ClosestPairs], None] | None,
+    ) -> EvaluationRecord:
+        started = time.perf_counter()
+        passing = FeaturePass(self.extractor, self.config.batch_size, self.ranks, self.progress)
+        keep = what_to_keep(self.config)
+        pictures = closest_pairs is not None and "memorisation" in self.config.metrics
+        generated = passing(
+            batch, len(labels), replace(keep, images=keep.images or pictures), "generated images"
+        )
+        real_features = RealFeatures(passing, StatisticsCache(self.cache_dir))
+        real = real_features(self.reference, features=keep.features)
+        sets = Sets(
+            self.config, generated, labels, real, self.reference, self.train, real_features,
+            self.progress,
+        )  # fmt: skip
+        scores = compute_scores(sets)
+        if closest_pairs is not None and pictures:
+            closest_pairs(_closest_pairs(sets, scores))
+        return EvaluationRecord(
+            values=scores.values,
+            class_fidelity=scores.details.pop("class_fidelity", None),
+            details=scores.details,
+            protocol=stated_protocol(self.config, self.extractor, self.reference, self.train),
+            counts=scores.counts,
+            seed=seed,
+            context=dict(context),
+            versions=versions(),
+            warnings=tuple(scores.warnings),
+            wall_seconds=time.perf_counter() - started,
+        )
 
 
 def stated_protocol(
-    config: EvaluationConfig, extractor: FeatureExtractor, reference: ReferenceSet
-) -> dict[str, Any]:
-    """The whole protocol as JSON values: settings, extractor, data."""
-    data = {
-        "name": reference.name,
-        "split": reference.split,
-        "fingerprint": reference.fingerprint,
-    }
-    return {**config.model_dump(mode="json"), "extractor": extractor.protocol(), "data": data}
-
-
-def generate_features(
-    draw: Draw,
-    labels: NDArray[np.int64],
+    config: EvaluationConfig,
     extractor: FeatureExtractor,
     reference: ReferenceSet,
-    config: EvaluationConfig,
-    *,
-    keep: bool,
-    progress: Progress | None,
-) -> Generated:
-    """One pass: draws every image once, and keeps moments, and features where ``keep``."""
-    moments = Moments(extractor.dim)
-    rows = np.empty((len(labels), extractor.dim), dtype=np.float32) if keep else None
-    height, width, channels = reference.images.shape[1:]
-    for start in range(0, len(labels), config.batch_size):
-        part = torch.from_numpy(labels[start : start + config.batch_size])
-        with torch.inference_mode():
-            images = checked_images(draw(part), (len(part), channels, height, width))
-        features = extractor(images).features.cpu()
-        if not torch.isfinite(features).all():
-            raise UserError(f"{extractor.name} gave features that are not finite")
-        moments.update(features)
-        if rows is not None:
-            rows[start : start + len(part)] = features.numpy()
-        if progress is not None:
-            progress("generated images", start + len(part), len(labels))
-    return Generated(moments.gaussian(), labels, rows)
+    train: ReferenceSet | None = None,
+) -> dict[str, Any]:
+    """The whole protocol as JSON values: settings, extractor, data."""
+    sets = {"data": reference} | ({} if train is None else {"training_data": train})
+    facts = {
+        key: {"name": data.name, "split": data.split, "fingerprint": data.fingerprint}
+        for key, data in sets.items()
+    }
+    return {**config.model_dump(mode="json"), "extractor": extractor.protocol(), **facts}
 
 
 def checked_images(images: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
@@ -198,62 +230,18 @@ def checked_images(images: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
     return to_uint8(images)
 
 
-def bias_warnings(extractor: FeatureExtractor, counts: Mapping[str, int]) -> list[str]:
-    """A line where a set has too few images for the Fréchet distance to mean much."""
-    few = min(counts["generated"], counts["reference"])
-    if few > extractor.dim:
-        return []
-    return [
-        f"{few} images for {extractor.dim} feature dimensions: the Fréchet distance is biased "
-        "upwards and not comparable with other counts. Use more images, or the kernel distance "
-        "(KID), whose estimate is unbiased."
-    ]
-
-
-def measure_fidelity(
-    generated: Generated,
-    real: Statistics,
-    reference: ReferenceSet,
-    probe_train: ReferenceSet | None,
-    probe_images: int | None,
-    pass_over: RealFeatures,
-) -> tuple[ClassFidelity, dict[str, int]]:
-    """The probe's view of the generated images, and how many real ones it was fitted to, tested on.
-
-    The probe is tested on the reference; where it has no other images to be fitted to, on a fixed
-    fifth of the reference, and fitted to the rest.
-    """
-    assert generated.features is not None
-    assert real.features is not None
-    if probe_train is None or _same_images(probe_train, reference):
-        held = stratified(reference.labels, max(1, len(reference.images) // 5), 0)
-        fitted = np.setdiff1d(np.arange(len(reference.images)), held)
-        if probe_images is not None:
-            fitted = fitted[stratified(reference.labels[fitted], probe_images, 0)]
-        source, rows, key = reference, np.array(real.features[fitted]), real.key
-    else:
-        if tuple(probe_train.class_names) != tuple(reference.class_names):
-            raise UserError("the probe's training images and the reference differ in their classes")
-        held = np.arange(len(reference.images))
-        wanted = len(probe_train.images) if probe_images is None else probe_images
-        fitted = stratified(probe_train.labels, wanted, 0)
-        train = pass_over(
-            probe_train,
-            features=True,
-            indices=None if len(fitted) == len(probe_train.images) else fitted,
-        )
-        assert train.features is not None
-        source, rows, key = probe_train, train.features, train.key
-    probe = pass_over.cached_probe(key, rows, source.labels[fitted], len(source.class_names))
-    result = fidelity_of_features(
-        probe,
-        generated.features,
-        generated.labels,
-        held_out=(real.features[held], reference.labels[held]),
-        class_names=reference.class_names,
+def _closest_pairs(sets: Sets, scores: Scores) -> ClosestPairs:
+    assert sets.generated.images is not None
+    assert scores.memorisation is not None
+    closest = scores.memorisation.closest(len(scores.details["memorisation"]))
+    nearest = scores.memorisation.nearest[closest]
+    return ClosestPairs(
+        sets.generated.images[closest],
+        np.ascontiguousarray(sets.training_set.images[nearest].transpose(0, 3, 1, 2)),
+        scores.memorisation.distances[closest],
     )
-    return result, {"probe_fitted": len(fitted), "probe_held_out": len(held)}
 
 
-def _same_images(first: ReferenceSet, second: ReferenceSet) -> bool:
-    return (first.fingerprint, first.split) == (second.fingerprint, second.split)
+def _size(images: ReferenceSet) -> str:
+    height, width, channels = images.images.shape[1:]
+    return f"{width} x {height} pixels with {channels} channel{'s' if channels > 1 else ''}"

@@ -20,7 +20,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device("cpu")
+    device: str = "cpu"
 
     @classmethod
     def current(cls) -> Ranks:
@@ -28,8 +28,8 @@ class Ranks:
         if not (distributed.is_available() and distributed.is_initialized()):
             return cls()
         on_gpu = "nccl" in str(distributed.get_backend())
-        device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else "cpu"
-        return cls(distributed.get_rank(), distributed.get_world_size(), torch.device(device))
+        device = f"cuda:{torch.cuda.current_device()}" if on_gpu else "cpu"
+        return cls(distributed.get_rank(), distributed.get_world_size(), device)
 
     def share(self, count: int, batch_size: int) -> list[tuple[int, int]]:
         """This rank's batches (start, stop): a contiguous part of those a single process makes."""
@@ -71,7 +71,7 @@ class Ranks:
 
     @contextmanager
     def fail_together(self) -> Iterator[None]:
-        """A UserError inside, on any rank, becomes one on all: none is left waiting for the rest."""
+        """A UserError inside on any rank becomes one on all, so that none waits for another."""
         problem: str | None = None
         try:
             yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 UNITS = {
     "frechet_distance": "distance",
-    "class_accuracy": "share",
-    "real_class_accuracy": "share",
-    "relabelled_class_accuracy": "share",
+    "intra_class_distance_mean": "distance",
+    "intra_class_distance_worst": "distance",
+    "memorisation_ratio": "ratio",
+    "inception_score_mean": "score",
+    "inception_score_std": "score",
+    "kernel_distance_mean": "squared MMD",
+    "kernel_distance_std": "squared MMD",
 }
+"""Units of scores; all others are shares of images."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class EvaluationRecord:
     """Scores with everything they depend on; every field holds JSON values.
 
     ``values`` maps a metric's name to its score. ``warnings`` are sentences for the reader.
+    ``class_fidelity`` and ``details`` hold what a single number cannot: per class, per pair.
     """
 
     values: dict[str, float]
@@ -35,6 +41,7 @@ class EvaluationRecord:
     versions: dict[str, str]
     warnings: tuple[str, ...]
     wall_seconds: float
+    details: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as one JSON object, with ``"name": "evaluation"``."""
@@ -113,6 +120,11 @@ def _short(per_class: dict[str, float | None], limit: int = 20) -> str:
 def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]]:
     """The scores as lines of ``metrics.jsonl``: step, name, value, unit."""
     return [
-        {"step": step, "name": f"evaluation/{name}", "value": value, "unit": UNITS.get(name, "")}
+        {
+            "step": step,
+            "name": f"evaluation/{name}",
+            "value": value,
+            "unit": UNITS.get(name, "share"),
+        }
         for name, value in record.values.items()
     ]

@@ -56,8 +56,9 @@ class EvaluationConfig(Config):
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     # As many images as the test set (CIFAR-10) or the validation set (Tiny ImageNet, ImageNet),
-    # through pytorch-fid, which resizes bilinearly; the authors' software draws labels uniformly
-    # and normalises by each batch's own statistics. Its tables give a run's best evaluation.
+    # through pytorch-fid, which resizes bilinearly. The tables give a run's best evaluation. The
+    # paper does not state labels and batch norm: the authors' software draws labels uniformly, and
+    # they advise each batch's own statistics for its CIFAR-10 figures.
     "contragan-paper": {
         "features": "inception",
         "resize": "bilinear",

@@ -89,6 +89,8 @@ class Loop:
         """Train; returns why it stopped early, or None at the end."""
         if self.iteration == 0:
             self.draw_samples(0)
+            if self.config.evaluate_at_start:
+                self._score(save=False)
         mark = time.perf_counter()
         while self.iteration < self.config.total_iterations:
             self._iterate()

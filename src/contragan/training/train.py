@@ -41,6 +41,7 @@ _FREE_TO_CHANGE = {
         "sample_every_iterations",
         "checkpoint_every_iterations",
         "evaluate_every_iterations",
+        "evaluate_at_start",
     },
 }
 """Settings that a resumed run may change: they decide when things happen, not what is trained."""
@@ -313,7 +314,7 @@ def wire(setup: Setup, request: Request) -> Loop:
     )
 
     def evaluate(iteration: int) -> Score:
-        return evaluate_on_first(fabric, evaluator, iteration)
+        return score(evaluator, iteration)
 
     def draw_samples(iteration: int) -> None:
         if is_first:
@@ -385,20 +386,12 @@ def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
     )
 
 
-def evaluate_on_first(fabric: Fabric, evaluator: Evaluator, iteration: int) -> Score:
-    """Evaluate on the first process; the others wait for its score."""
-    score: Score | None = None
-    if fabric.global_rank == 0:
-        record = evaluator(iteration)
-        shown = {
-            title: record.values[name] for name, title in SHOWN.items() if name in record.values
-        }
-        lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
-        score = Score(record.values.get("frechet_distance"), shown, lines, record.warnings)
-    if fabric.world_size > 1:
-        score = fabric.broadcast(score)
-    assert score is not None
-    return score
+def score(evaluator: Evaluator, iteration: int) -> Score:
+    """Evaluate, each process its share, and say what the loop needs of the record."""
+    record = evaluator(iteration)
+    shown = {title: record.values[name] for name, title in SHOWN.items() if name in record.values}
+    lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
+    return Score(record.values.get("frechet_distance"), shown, lines, record.warnings)
 
 
 GRID_COLUMNS = 10

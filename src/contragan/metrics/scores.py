@@ -1,0 +1,260 @@
+"""Every metric's scores from one pass: a function a metric, and the table that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from contragan.errors import UserError
+from contragan.metrics.cache import Statistics
+from contragan.metrics.class_fidelity import fidelity_of_features
+from contragan.metrics.classification_accuracy import score_classifier, train_classifier
+from contragan.metrics.feature_pass import Keep, Passed, Progress
+from contragan.metrics.frechet import frechet_distance_from_moments
+from contragan.metrics.inception_score import inception_score
+from contragan.metrics.intra_class import intra_class_distance
+from contragan.metrics.kernel import kernel_distance
+from contragan.metrics.memorisation import Memorisation, find_memorised
+from contragan.metrics.precision_recall import precision_recall_density_coverage
+from contragan.metrics.reference import RealFeatures, ReferenceSet, same_images, stratified
+from contragan.metrics.settings import EvaluationConfig, MetricName
+
+CLOSEST_PAIRS = 16
+"""Pairs of a generated and its nearest training image that a record lists."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What the metrics compare: generated images, the reference, and training images if given."""
+
+    config: EvaluationConfig
+    generated: Passed
+    labels: NDArray[np.int64]
+    real: Statistics
+    reference: ReferenceSet
+    train: ReferenceSet | None
+    real_features: RealFeatures
+    progress: Progress | None
+
+    @property
+    def generated_features(self) -> np.ndarray:
+        assert self.generated.features is not None
+        return self.generated.features
+
+    @property
+    def reference_features(self) -> np.ndarray:
+        assert self.real.features is not None
+        return self.real.features
+
+    @property
+    def training_set(self) -> ReferenceSet:
+        """The training images; the reference itself where there are no others."""
+        return self.reference if self.train is None else self.train
+
+    @property
+    def train_is_reference(self) -> bool:
+        return same_images(self.training_set, self.reference)
+
+
+@dataclass
+class Scores:
+    """What the metrics found: scores, details as JSON values, sentences, and counts."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    memorisation: Memorisation | None = None
+
+
+def _frechet(sets: Sets, scores: Scores) -> None:
+    scores.values["frechet_distance"] = frechet_distance_from_moments(
+        sets.real.gaussian, sets.generated.gaussian
+    )
+    few = min(len(sets.labels), len(sets.reference.images))
+    dim = len(sets.real.gaussian.mean)
+    if few <= dim:
+        scores.warnings.append(
+            f"{few} images for {dim} feature dimensions: the Fréchet distance is biased upwards "
+            "and comparable only at equal counts. Use more images, or the kernel distance (KID), "
+            "whose estimate is unbiased."
+        )
+
+
+def _kernel(sets: Sets, scores: Scores) -> None:
+    found = kernel_distance(
+        torch.from_numpy(np.array(sets.reference_features)),
+        torch.from_numpy(sets.generated_features),
+        subsets=sets.config.kernel_subsets,
+        subset_size=sets.config.kernel_subset_size,
+    )
+    scores.values |= {"kernel_distance_mean": found.mean, "kernel_distance_std": found.std}
+    scores.counts["kernel_subset"] = found.subset_size
+
+
+def _inception(sets: Sets, scores: Scores) -> None:
+    assert sets.generated.logits is not None
+    splits = min(sets.config.inception_splits, len(sets.labels))
+    found = inception_score(torch.from_numpy(sets.generated.logits), splits=splits)
+    scores.values |= {"inception_score_mean": found.mean, "inception_score_std": found.std}
+
+
+def _precision_recall(sets: Sets, scores: Scores) -> None:
+    config = sets.config
+    largest = max(config.manifold_neighbours, config.density_neighbours)
+    few = min(len(sets.labels), len(sets.reference.images))
+    if few <= largest:
+        raise UserError(f"precision and recall need more than {largest} images a set, got {few}")
+    found = precision_recall_density_coverage(
+        torch.from_numpy(np.array(sets.reference_features)),
+        torch.from_numpy(sets.generated_features),
+        config.density_neighbours,
+        manifold_k=config.manifold_neighbours,
+    )
+    scores.values |= found._asdict()
+
+
+def _intra_class(sets: Sets, scores: Scores) -> None:
+    found = intra_class_distance(
+        sets.reference_features,
+        sets.reference.labels,
+        sets.generated_features,
+        sets.labels,
+        sets.reference.class_names,
+    )
+    worst = found.worst()
+    scores.values |= {
+        "intra_class_distance_mean": found.mean,
+        "intra_class_distance_worst": worst[0][1],
+    }
+    scores.details["intra_class_distance"] = {
+        "worst": dict(worst),
+        "per_class": dict(zip(found.class_names, found.distances.tolist(), strict=True)),
+    }
+
+
+def _class_fidelity(sets: Sets, scores: Scores) -> None:
+    """Tests the probe on the reference, or on a fifth of it where it is fitted to the rest."""
+    limit, source, reference = sets.config.probe_images, sets.training_set, sets.reference
+    if tuple(source.class_names) != tuple(reference.class_names):
+        raise UserError("the probe's training images and the reference differ in their classes")
+    held = np.arange(len(reference.images))
+    if sets.train_is_reference:
+        held = stratified(reference.labels, max(1, len(reference.images) // 5), 0)
+        fitted = np.setdiff1d(np.arange(len(reference.images)), held)
+        if limit is not None:
+            fitted = fitted[stratified(reference.labels[fitted], limit, 0)]
+        rows, key = np.array(sets.reference_features[fitted]), sets.real.key
+    else:
+        fitted = stratified(source.labels, len(source.images) if limit is None else limit, 0)
+        part = None if len(fitted) == len(source.images) else fitted
+        train = sets.real_features(source, features=True, indices=part)
+        assert train.features is not None
+        rows, key = train.features, train.key
+    probe = sets.real_features.probe(key, rows, source.labels[fitted], len(source.class_names))
+    found = fidelity_of_features(
+        probe,
+        sets.generated_features,
+        sets.labels,
+        held_out=(sets.reference_features[held], reference.labels[held]),
+        class_names=reference.class_names,
+    )
+    scores.values |= {
+        "class_accuracy": found.accuracy,
+        "real_class_accuracy": found.real_accuracy,
+        "relabelled_class_accuracy": found.relabelled_accuracy,
+    }
+    scores.counts |= {"probe_fitted": len(fitted), "probe_held_out": len(held)}
+    scores.details["class_fidelity"] = found.to_dict()
+    message = found.message()
+    if message is not None:
+        scores.warnings.append(message)
+
+
+def _memorisation(sets: Sets, scores: Scores) -> None:
+    source = sets.training_set
+    train = sets.real if sets.train_is_reference else sets.real_features(source, features=True)
+    assert train.features is not None
+    found = find_memorised(sets.generated_features, train.features)
+    scores.memorisation = found
+    scores.values |= {"memorisation_ratio": found.ratio, "copied_share": found.copied_share}
+    scores.counts["memorisation_training"] = len(source.images)
+    scores.details["memorisation"] = [
+        {
+            "generated": int(index),
+            "training": int(found.nearest[index]),
+            "distance": float(found.distances[index]),
+        }
+        for index in found.closest(CLOSEST_PAIRS)
+    ]
+
+
+def _classification(sets: Sets, scores: Scores) -> None:
+    assert sets.generated.images is not None
+    config, classes = sets.config.classifier, len(sets.reference.class_names)
+    device = sets.real_features.passing.extractor.device
+
+    def fit(images: NDArray[np.uint8], labels: NDArray[np.int64], what: str) -> Any:
+        report = sets.progress
+        stage = None if report is None else lambda done, total: report(what, done, total)
+        return train_classifier(
+            images, labels, num_classes=classes, config=config, device=device, progress=stage
+        )
+
+    def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+    test = (channels_first(sets.reference.images), sets.reference.labels)
+    source = sets.training_set
+    on_generated = fit(sets.generated.images, sets.labels, "classifier on generated images")
+    on_real = fit(channels_first(source.images), source.labels, "classifier on real images")
+    forward = score_classifier(on_generated, *test)
+    reverse = score_classifier(on_real, sets.generated.images, sets.labels)
+    scores.values |= {
+        "cas_generated_to_real": forward.accuracy,
+        "cas_real_to_generated": reverse.accuracy,
+    }
+    if not sets.train_is_reference:
+        scores.values["cas_real_to_real"] = score_classifier(on_real, *test).accuracy
+    scores.counts["classifier_training"] = len(source.images)
+
+
+METRICS: dict[MetricName, tuple[Callable[[Sets, Scores], None], Keep]] = {
+    "frechet_distance": (_frechet, Keep()),
+    "kernel_distance": (_kernel, Keep(features=True)),
+    "inception_score": (_inception, Keep(logits=True)),
+    "precision_recall": (_precision_recall, Keep(features=True)),
+    "intra_class_distance": (_intra_class, Keep(features=True)),
+    "class_fidelity": (_class_fidelity, Keep(features=True)),
+    "memorisation": (_memorisation, Keep(features=True)),
+    "classification_accuracy": (_classification, Keep(images=True)),
+}
+"""Each metric's function and what it needs of the generated images beside their moments."""
+
+NEEDS_CLASSES: frozenset[MetricName] = frozenset(
+    {"intra_class_distance", "class_fidelity", "classification_accuracy"}
+)
+
+
+def what_to_keep(config: EvaluationConfig) -> Keep:
+    """What a pass must keep for all metrics of ``config``."""
+    needs = [METRICS[name][1] for name in config.metrics]
+    return Keep(
+        features=any(need.features for need in needs),
+        logits=any(need.logits for need in needs),
+        images=any(need.images for need in needs),
+    )
+
+
+def compute_scores(sets: Sets) -> Scores:
+    """All metrics of the config, in its order; UserError where a set cannot bear one."""
+    scores = Scores()
+    scores.counts |= {"generated": len(sets.labels), "reference": len(sets.reference.images)}
+    for name in sets.config.metrics:
+        METRICS[name][0](sets, scores)
+    return scores

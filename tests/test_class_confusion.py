@@ -1,0 +1,69 @@
+"""The defect of the published loss, and its repair, reproduced on digits in a minute each.
+
+Trained side by side in two processes of one thread. Measured for the recipes as they stand in
+docs/results.md; here with fewer iterations, and with pixels as features so that it stays quick.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SETTINGS = [
+    "training.evaluate_at_start=false",
+    "training.log_every_iterations=250",
+    "training.sample_every_iterations=1000",
+    "training.checkpoint_every_iterations=1000",
+    "training.total_iterations=1000",
+    "training.evaluate_every_iterations=1000",
+    "evaluation.features=pixels",
+]
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The evaluation of each recipe after training."""
+    folder = tmp_path_factory.mktemp("confusion")
+    words = [word for setting in SETTINGS for word in ("--set", setting)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    trainings = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "contragan", "train", f"digits/{name}", *words]
+            + ["--out", str(folder / name)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        for name in ("contragan", "contragan-eq8")
+    }
+    found = {}
+    for name, training in trainings.items():
+        assert training.wait(timeout=1200) == 0
+        lines = (folder / name / "metrics.jsonl").read_text().splitlines()
+        found[name] = next(
+            record for record in map(json.loads, lines) if record["name"] == "evaluation"
+        )
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1300)
+def test_eq7_draws_the_class_that_was_asked_for(records: dict[str, dict[str, Any]]) -> None:
+    record = records["contragan"]
+    assert record["values"]["real_class_accuracy"] > 0.95
+    assert record["values"]["class_accuracy"] > 0.85
+    assert not record["class_fidelity"]["permuted"]
+    assert not any("class" in warning for warning in record["warnings"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1300)
+def test_eq8_does_not_and_says_so(records: dict[str, dict[str, Any]]) -> None:
+    record = records["contragan-eq8"]
+    values = record["values"]
+    assert values["class_accuracy"] < 0.6
+    assert values["relabelled_class_accuracy"] > values["class_accuracy"] + 0.1
+    assert any("positives_in_numerator" in warning for warning in record["warnings"])
