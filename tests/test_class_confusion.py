@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +28,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     """The evaluation of each recipe after training."""
     folder = tmp_path_factory.mktemp("confusion")
     words = [word for setting in SETTINGS for word in ("--set", setting)]
+    command = [sys.executable, "-m", "contragan", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     trainings = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "contragan", "train", f"digits/{name}", *words]
-            + ["--out", str(folder / name)],
+            [*command, f"digits/{name}", *words, "--out", str(folder / name)],
             env=environment,
             stdout=subprocess.DEVNULL,
         )

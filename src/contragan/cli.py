@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -35,8 +36,16 @@ def main() -> NoReturn:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("error: the disk is full. Free some space and try again", file=sys.stderr)
+        sys.exit(2)
     sys.exit(0)
 
 
@@ -185,6 +194,9 @@ def evaluate(
     metrics: Annotated[
         str | None, typer.Option(help="Metrics separated by commas; an unknown one lists them.")
     ] = None,
+    probe_images: Annotated[
+        int | None, typer.Option(min=2, help="How many real images the class probe is fitted to.")
+    ] = None,
     resize: Annotated[
         str | None, typer.Option(help="Another resizing than the extractor's own.")
     ] = None,
@@ -222,6 +234,7 @@ def evaluate(
         reference=reference,
         batch_norm=batch_norm,
         resize=resize,
+        probe_images=probe_images,
         metrics=None if metrics is None else tuple(metrics.split(",")),
         data=data,
         weights=weights,

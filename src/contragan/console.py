@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 
 def make_console() -> Console:
@@ -15,3 +18,23 @@ def make_console() -> Console:
 def note(console: Console, text: str) -> None:
     """Print a line as it is: no wrapping, no markup, no colours of its own."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield what shows a stage's progress: called with its name, how much is done, and of how much.
+
+    Without a terminal it shows nothing.
+    """
+    if not console.is_terminal or console.quiet:
+        yield lambda stage, done, total: None
+        return
+    tasks: dict[str, TaskID] = {}
+    with Progress(console=console, transient=True) as bar:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done)
+
+        yield show

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from contragan.console import note
-from contragan.data import ImageDataset, load_dataset
+from contragan.console import note, progress_bar
+from contragan.data import DataConfig, ImageDataset, load_dataset
 from contragan.errors import UserError
 from contragan.files import writing_failed
 from contragan.images import paired_rows, save_image
@@ -99,7 +98,7 @@ class Evaluator:
             "generator_precision": "float32",
         }
         with (
-            _progress(self.console) as progress,
+            progress_bar(self.console) as progress,
             evaluation_mode(
                 self.generator,
                 self.config.batch_norm,
@@ -135,27 +134,23 @@ class Evaluator:
         return draw
 
 
-class _progress:
-    """Shows the passes over images on a terminal, and nothing elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._bar = Progress(
-            console=console, transient=True, disable=not console.is_terminal or console.quiet
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        if not self._bar.live.is_started and not self._bar.disable:
-            self._bar.start()
-        return self._show
-
-    def _show(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total)
-        self._bar.update(self._tasks[stage], completed=done)
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+def load_splits(
+    config: DataConfig, root: Path | None, console: Console, *, skip_unreadable: bool = False
+) -> tuple[ImageDataset, ImageDataset]:
+    """The training and the test images, showing progress where they must be decoded first."""
+    found = []
+    for split in ("train", "test"):
+        with progress_bar(console) as progress:
+            found.append(
+                load_dataset(
+                    config,
+                    split,
+                    root=root,
+                    skip_unreadable=skip_unreadable,
+                    progress=partial(progress, f"decoding {split} images"),
+                )
+            )
+    return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -169,6 +164,7 @@ class Choice:
     batch_norm: str | None = None
     resize: str | None = None
     metrics: tuple[str, ...] | None = None
+    probe_images: int | None = None
     data: Path | None = None
     weights: Path | None = None
     seed: int = 0
@@ -179,7 +175,15 @@ class Choice:
         Raises:
             UserError: an unknown protocol, metric or extractor.
         """
-        names = ("features", "num_images", "reference", "batch_norm", "resize", "metrics")
+        names = (
+            "features",
+            "num_images",
+            "reference",
+            "batch_norm",
+            "resize",
+            "metrics",
+            "probe_images",
+        )
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         try:
             if self.protocol is not None:
@@ -207,7 +211,7 @@ def evaluate_run(
     run = trained.run
     config = choice.config(run.recipe.evaluation)
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
-    train, test = (load_dataset(run.recipe.data, split, root=root) for split in ("train", "test"))
+    train, test = load_splits(run.recipe.data, root, console)
     check_classes(run, train)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
@@ -266,7 +270,7 @@ def evaluate_files(
         precision=config.precision,
         image_shape=(channels, height, width),
     )
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         return evaluate_images(
             sets[0], reference=sets[1], config=config, extractor=extractor, progress=progress
         )

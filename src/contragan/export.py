@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
+from contragan.console import progress_bar
 from contragan.errors import UserError
 from contragan.files import whole
 from contragan.images import labelled_grid, save_image, to_pil
@@ -57,11 +57,12 @@ def export_samples(
 
 
 def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[Tensor]:
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("generating", total=total)
+    done = 0
+    with progress_bar(console) as progress:
         for batch in batches:
             yield batch
-            progress.advance(task, len(batch))
+            done += len(batch)
+            progress("generating", done, total)
 
 
 def _write_grid(

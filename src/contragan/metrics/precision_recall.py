@@ -6,6 +6,7 @@ Sources: Kynkäänniemi et al. 2019 (precision, recall); Naeem et al. 2020 (dens
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -73,12 +74,12 @@ def _scores(
     for start, stop in _chunks(len(real), len(generated)):
         distance = _squared_distances(real[start:stop], generated, norms)
         within = distance <= radius[start:stop, None]
-        inside += int(within.sum())
-        covered += int(within.any(1).sum())
+        inside += int(torch.count_nonzero(within))
+        covered += int(torch.count_nonzero(within.any(1)))
         if not same_k:
             within = distance <= manifold_radius[start:stop, None]
         precise |= within.any(0)
-        recalled += int((distance <= generated_radius).any(1).sum())
+        recalled += int(torch.count_nonzero((distance <= generated_radius).any(1)))
     return ManifoldScores(
         precision=float(precise.double().mean()),
         recall=recalled / len(real),
@@ -91,14 +92,27 @@ def _squared_radii(points: Tensor, neighbours: tuple[int, ...]) -> list[Tensor]:
     """For each k the squared distance (N,) of every point to its k-th neighbour, itself aside."""
     largest = max(neighbours)
     norms = points.square().sum(1)
-    found = []
-    for start, stop in _chunks(len(points), len(points)):
-        distance = _squared_distances(points[start:stop], points, norms)
-        # A point's distance to itself is 0 but for rounding: it must never count as a neighbour.
-        distance[torch.arange(stop - start), torch.arange(start, stop)] = torch.inf
-        found.append(distance.topk(largest, dim=1, largest=False).values)
-    nearest = torch.cat(found)
+    nearest = torch.full((len(points), largest), torch.inf, device=points.device)
+    # Square blocks of one triangle: every distance is computed once and serves both its points.
+    side = math.isqrt(CHUNK_ELEMENTS)
+    blocks = [slice(start, start + side) for start in range(0, len(points), side)]
+    for index, rows in enumerate(blocks):
+        for columns in blocks[index:]:
+            distance = _squared_distances(points[rows], points[columns], norms[columns])
+            if rows == columns:
+                # A point's distance to itself is 0 but for rounding: it is never a neighbour.
+                distance.fill_diagonal_(torch.inf)
+            else:
+                nearest[columns] = _merged(nearest[columns], distance.t().contiguous())
+            nearest[rows] = _merged(nearest[rows], distance)
     return [nearest[:, neighbour - 1].contiguous() for neighbour in neighbours]
+
+
+def _merged(nearest: Tensor, distance: Tensor) -> Tensor:
+    """The smallest distances (n, k), ascending, of those found before and those of (n, m)."""
+    count = nearest.shape[1]
+    found = distance.topk(min(count, distance.shape[1]), dim=1, largest=False).values
+    return torch.cat([nearest, found], 1).topk(count, dim=1, largest=False).values
 
 
 def nearest_neighbours(

@@ -16,9 +16,9 @@ from rich.console import Console
 from contragan.augmentation import Augmentation
 from contragan.build import GAN, build
 from contragan.console import note
-from contragan.data import BatchSource, ImageDataset, LabelSampler, load_dataset
+from contragan.data import BatchSource, ImageDataset, LabelSampler
 from contragan.errors import UserError
-from contragan.evaluation import SHOWN, Evaluator
+from contragan.evaluation import SHOWN, Evaluator, load_splits
 from contragan.images import labelled_grid, save_image
 from contragan.metrics import metric_lines
 from contragan.networks import Generator
@@ -114,11 +114,10 @@ def train(request: Request, console: Console) -> Outcome:
         UserError: bad data, a folder that holds another run, a loss not finite, a full disk.
     """
     stop = Stop(request.max_minutes)
-    with stop.listening():
-        setup = set_up(request, console)
-        loop = wire(setup, request)
-        with loop.display.open():
-            stopped = loop.fit(stop)
+    setup = set_up(request, console)
+    loop = wire(setup, request)
+    with stop.listening(), loop.display.open():
+        stopped = loop.fit(stop)
     if loop.log is not None:
         loop.log.close()
     loop.step.source.close()
@@ -142,19 +141,15 @@ def set_up(request: Request, console: Console) -> Setup:
     if fabric.global_rank > 0:
         console.quiet = True
     with fabric.rank_zero_first():
-        datasets = [
-            load_dataset(
-                recipe.data, split, root=request.data, skip_unreadable=request.skip_unreadable
-            )
-            for split in ("train", "test")
-        ]
-    train_set, test_set = datasets
+        train_set, test_set = load_splits(
+            recipe.data, request.data, console, skip_unreadable=request.skip_unreadable
+        )
     if len(train_set.labels) < recipe.training.batch_size:
         raise UserError(
             f"the data set has {len(train_set.labels)} training images, fewer than a batch of "
             f"{recipe.training.batch_size}: set training.batch_size lower"
         )
-    for line in (*train_set.notes, *test_set.notes):
+    for line in dict.fromkeys((*train_set.notes, *test_set.notes)):
         note(console, f"note: {line}")
     if recipe.training.precision == "bf16" and not bf16_is_fast():
         note(console, "note: this machine has no bf16 arithmetic of its own, training in fp32")
