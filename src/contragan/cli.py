@@ -253,3 +253,29 @@ def evaluate(
     console.print(to_table(record))
     for warning in record.warnings:
         note(console, f"warning: {warning}")
+
+
+@app.command("import-studiogan")
+def import_studiogan(
+    generator: Annotated[Path, typer.Option(help="Checkpoint of G, or of its moving average.")],
+    discriminator: Annotated[Path, typer.Option(help="Checkpoint of D.")],
+    recipe: Annotated[str, typer.Option(help="The recipe of the same networks.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set, for its classes' names.")
+    ] = None,
+) -> None:
+    """Make a run from PyTorch-StudioGAN's checkpoints."""
+    from contragan.console import make_console, note
+    from contragan.recipe import load_recipe
+    from contragan.studiogan_import import ImportRequest, import_run
+
+    request = ImportRequest(
+        generator, discriminator, recipe, load_recipe(recipe, overrides), out, data
+    )
+    run = import_run(request)
+    note(make_console(), f"run: {run.path} ({run.dataset.num_classes} classes)")

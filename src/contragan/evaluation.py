@@ -296,7 +296,13 @@ def compare_runs(paths: list[Path]) -> Table:
 
 
 def check_classes(run: Run, dataset: ImageDataset) -> None:
-    """Raises UserError where a data set's classes are not those that a run was trained on."""
+    """Raises UserError where a data set's classes are not those that a run was trained on.
+
+    An imported run may know no names, only numbers; then the number of classes has to do.
+    """
+    numbers = tuple(str(index) for index in range(dataset.num_classes))
+    if run.dataset.class_names == numbers and not run.dataset.fingerprint:
+        return
     if dataset.class_names != run.dataset.class_names:
         raise UserError(
             f"the run in {run.path} was trained on {run.dataset.num_classes} classes "

@@ -1,0 +1,146 @@
+"""Published checkpoints become runs that sample, evaluate and train on."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from contragan import cli
+from contragan.recipe import load_recipe
+from contragan.runs.run import load_trained, open_run
+from contragan.studiogan_import import count_classes
+
+VECTORS = Path(__file__).parent / "vectors" / "studiogan"
+BIGGAN = [
+    "generator.channels=8",
+    "generator.latent_dim=16",
+    "generator.shared_dim=8",
+    "discriminator.channels=8",
+    "conditioning.embedding_dim=16",
+    "training.precision=fp32",
+    "training.batch_size=8",
+    "training.total_iterations=2",
+    "training.discriminator_steps=1",
+    "training.evaluate_every_iterations=null",
+]
+RESNET = [f"{network}.channels=8" for network in ("generator", "discriminator")]
+
+
+def contragan(*words: str) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["contragan", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return int(ended.value.code or 0)
+
+
+def import_words(name: str, recipe: str, out: Path, overrides: list[str]) -> list[str]:
+    files = ["--generator", f"{VECTORS / name}.G.safetensors"]
+    files += ["--discriminator", f"{VECTORS / name}.D.safetensors"]
+    changes = [word for override in overrides for word in ("--set", override)]
+    return ["import-studiogan", *files, "--recipe", recipe, "--out", str(out), *changes]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten classes of three drawings."""
+    root, random = tmp_path_factory.mktemp("classes"), np.random.default_rng(0)
+    for name in "abcdefghij":
+        (root / name).mkdir()
+        for index in range(4):
+            pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+def test_the_generator_is_theirs(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = import_words("biggan32-2C", "cifar10/contragan", out, BIGGAN)
+    assert contragan(*words) == 0
+    io = load_file(VECTORS / "biggan32-2C.io.safetensors")
+    trained = load_trained(out)
+    with torch.no_grad():
+        assert_close(trained.generator(io["z"], io["y"]), io["image"], atol=1e-4, rtol=0)
+    assert trained.run.dataset.class_names == tuple("0123456789")
+    assert trained.run.recipe.generator.batch_norm_eps == pytest.approx(1e-4)
+    assert contragan("sample", str(out), "--classes", "3", "--out", str(tmp_path / "s.png")) == 0
+    assert Image.open(tmp_path / "s.png").size[0] > 32
+
+
+def test_projection_on_resnet(tmp_path: Path) -> None:
+    recipe = "cifar10/sngan"
+    settings = [*RESNET, "generator.latent_dim=16"]
+    out = tmp_path / "run"
+    code = contragan(*import_words("resnet32-PD", recipe, out, settings))
+    assert code == 0
+    assert open_run(out).dataset.num_classes == 10
+    io = load_file(VECTORS / "resnet32-PD.io.safetensors")
+    with torch.no_grad():
+        image = load_trained(out).generator(io["z"], io["y"])
+    assert_close(image, io["image"], atol=1e-4, rtol=0)
+
+
+def test_it_evaluates_and_trains_on(tmp_path: Path, folder: Path) -> None:
+    out = tmp_path / "run"
+    recipe = "folder/contragan-32"
+    words = import_words("biggan32-2C", recipe, out, BIGGAN)
+    assert contragan(*words, "--data", str(folder)) == 0
+    assert open_run(out).dataset.class_names == tuple("abcdefghij")
+    assert contragan("evaluate", str(out), "--features", "pixels", "--num", "20") == 0
+    changes = [word for override in BIGGAN for word in ("--set", override)]
+    eps = ["--set", "generator.batch_norm_eps=1e-4", "--set", "discriminator.batch_norm_eps=1e-4"]
+    more = ["train", recipe, "--data", str(folder), "--out", str(out), "--resume", *changes, *eps]
+    assert contragan(*more) == 0
+    assert load_trained(out, "last").iteration == 2
+
+
+def test_numbered_classes_evaluate_on_as_many(tmp_path: Path, folder: Path) -> None:
+    out = tmp_path / "run"
+    assert contragan(*import_words("biggan32-2C", "folder/contragan-32", out, BIGGAN)) == 0
+    words = ["evaluate", str(out), "--features", "pixels", "--num", "20", "--data", str(folder)]
+    assert contragan(*words) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("biggan32-2C", "cifar10/contragan"), ("resnet32-PD", "cifar10/projgan")],
+)
+def test_the_generator_alone_tells_the_number_of_classes(name: str, recipe: str) -> None:
+    state = load_file(VECTORS / f"{name}.G.safetensors")
+    wrapped = {f"module.{key}": value for key, value in state.items()}
+    assert count_classes(load_recipe(recipe), state, {}) == 10
+    assert count_classes(load_recipe(recipe), wrapped, {}) == 10
+    assert count_classes(load_recipe("cifar10/dcgan"), {}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (["--set", "generator.channels=16"], "mis-shaped"),
+        (["--set", "generator.attention_after_block=null"], "extra"),
+        (["--generator", "nowhere.pth"], "no checkpoint at nowhere.pth"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    change: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = import_words("biggan32-2C", "cifar10/contragan", tmp_path / "run", BIGGAN)
+    assert contragan(*words, *change) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_taken_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert contragan(*import_words("biggan32-2C", "cifar10/contragan", tmp_path, BIGGAN)) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
