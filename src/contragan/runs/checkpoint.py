@@ -1,0 +1,171 @@
+"""Checkpoints: folders that appear whole, are checked on reading, and hold no code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from contragan.errors import UserError
+from contragan.files import whole, write_text
+
+KEEP = 2
+"""How many of the newest checkpoints stay; the best one always does."""
+
+MANIFEST = "manifest.json"
+
+
+class DamagedCheckpoint(UserError):
+    """A checkpoint whose files are missing or differ from what was written."""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_checkpoint(
+    folder: Path, networks: dict[str, nn.Module], trainer: dict[str, Any], facts: dict[str, Any]
+) -> Path:
+    """Write ``step-XXXXXXX`` under ``folder``: a safetensors file a network, and ``trainer.pt``.
+
+    ``trainer`` holds tensors and plain values only, among them ``iteration``; ``facts`` (such as
+    the class names) go into the manifest beside the files' checksums.
+
+    Raises:
+        UserError: the disk is full; nothing half-written stays.
+    """
+    path = folder / f"step-{trainer['iteration']:07d}"
+    with whole(path) as temporary:
+        temporary.mkdir()
+        for name, network in networks.items():
+            state = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
+            save_file(state, temporary / f"{name}.safetensors")
+        torch.save(trainer, temporary / "trainer.pt")
+        digests = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
+        manifest = {"iteration": trainer["iteration"], **facts, "sha256": digests}
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    write_text(folder / "last", path.name)
+    return path
+
+
+def mark_best(folder: Path, checkpoint: Path) -> None:
+    """Point ``best`` to a checkpoint."""
+    write_text(folder / "best", checkpoint.name)
+
+
+def prune(folder: Path) -> None:
+    """Remove old checkpoints, but for the newest ones and the best, and leftovers of killed runs."""
+    best = pointer(folder, "best")
+    for path in checkpoints(folder)[:-KEEP]:
+        if path != best:
+            shutil.rmtree(path)
+    for leftover in folder.glob(".*.tmp*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """All checkpoints under a run's ``checkpoints/``, oldest first."""
+    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+
+
+def pointer(folder: Path, name: str) -> Path | None:
+    """The checkpoint that ``last`` or ``best`` names, if it is there."""
+    file = folder / name
+    if not file.is_file():
+        return None
+    path = folder / file.read_text().strip()
+    return path if path.is_dir() else None
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint whose files are all as they were written.
+
+    Raises:
+        DamagedCheckpoint: names the file that is missing or differs.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+        digests: dict[str, str] = manifest["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedCheckpoint(f"checkpoint {path} is damaged: no readable {MANIFEST}") from error
+    for name, expected in digests.items():
+        file = path / name
+        if not file.is_file():
+            raise DamagedCheckpoint(f"checkpoint {path} is damaged: {name} is missing")
+        if _digest(file) != expected:
+            raise DamagedCheckpoint(f"checkpoint {path} is damaged: {name} is not as it was written")
+    return manifest
+
+
+def newest_whole(folder: Path) -> tuple[Path, list[str]]:
+    """The newest undamaged checkpoint, and one line on each damaged one that was passed over.
+
+    Raises:
+        UserError: there is none.
+    """
+    damaged: list[str] = []
+    for path in reversed(checkpoints(folder)):
+        try:
+            verify(path)
+        except DamagedCheckpoint as error:
+            damaged.append(str(error))
+        else:
+            return path, damaged
+    detail = f": {'; '.join(damaged)}" if damaged else ""
+    raise UserError(f"no usable checkpoint in {folder}{detail}. Train anew with another --out")
+
+
+def load_network(path: Path, name: str, network: nn.Module) -> None:
+    """Load one network's weights from a checkpoint, exactly.
+
+    Raises:
+        DamagedCheckpoint: the file cannot be read.
+        UserError: its tensors are not those of the network; names the first few that differ.
+    """
+    file = path / f"{name}.safetensors"
+    try:
+        state = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise DamagedCheckpoint(f"checkpoint file {file} is damaged: {error}") from error
+    load_exactly(network, state, str(file))
+
+
+def load_exactly(network: nn.Module, state: dict[str, Tensor], where: str) -> None:
+    """Load a state dict that must match the network name by name and shape by shape.
+
+    Raises:
+        UserError: names the first few missing, extra and mis-shaped tensors.
+    """
+    expected = network.state_dict()
+    problems = {
+        "missing": sorted(expected.keys() - state.keys()),
+        "extra": sorted(state.keys() - expected.keys()),
+        "of another shape": [
+            f"{key} ({'x'.join(map(str, state[key].shape))} instead of "
+            f"{'x'.join(map(str, expected[key].shape))})"
+            for key in sorted(expected.keys() & state.keys())
+            if state[key].shape != expected[key].shape
+        ],
+    }
+    found = [
+        f"{kind}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+        for kind, names in problems.items()
+        if names
+    ]
+    if found:
+        raise UserError(f"{where} is of another architecture than its recipe: {'; '.join(found)}")
+    network.load_state_dict(state)
+
+
+def load_trainer(path: Path) -> dict[str, Any]:
+    """The trainer's state of a checkpoint, read without running code from the file."""
+    state: dict[str, Any] = torch.load(path / "trainer.pt", map_location="cpu", weights_only=True)
+    return state

@@ -1,0 +1,58 @@
+"""The record of a run: ``metrics.jsonl`` and TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from contragan.files import write_text, writing_failed
+
+
+class MetricsLog:
+    """Appends one JSON record a line; the same scalars go to TensorBoard.
+
+    What a killed run wrote after ``iteration``, its last checkpoint, is taken out, so that a
+    resumed file equals an uninterrupted one.
+    """
+
+    def __init__(self, folder: Path, iteration: int = 0) -> None:
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        self.path = folder / "metrics.jsonl"
+        if self.path.exists():
+            kept = [record for record in read_metrics(self.path) if record["step"] <= iteration]
+            write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
+        self._file = self.path.open("ab")
+        self._tensorboard = SummaryWriter(
+            str(folder / "tensorboard"), purge_step=iteration + 1 if iteration else None
+        )
+
+    def scalar(self, step: int, name: str, value: float, unit: str) -> None:
+        """Record one measured value."""
+        self.record({"step": step, "name": name, "value": value, "unit": unit})
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Record one line, with ``step`` and ``name`` among its keys; a ``value`` is drawn too."""
+        try:
+            self._file.write((json.dumps(record) + "\n").encode())
+            self._file.flush()
+        except OSError as error:
+            raise writing_failed(self.path, error) from error
+        if isinstance(record.get("value"), int | float):
+            self._tensorboard.add_scalar(record["name"], record["value"], record["step"])
+
+    def close(self) -> None:
+        self._file.close()
+        self._tensorboard.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All records of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
+    records = []
+    for line in path.read_text().splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records

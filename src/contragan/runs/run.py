@@ -1,0 +1,141 @@
+"""A run on disk: what it trained, on which classes, and where its checkpoints are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from contragan.build import build
+from contragan.errors import UserError
+from contragan.files import write_text
+from contragan.networks import Generator
+from contragan.recipe import Recipe, dump_recipe, parse_recipe
+from contragan.runs.checkpoint import load_network, newest_whole, pointer, verify
+
+RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What a run remembers of its data, so that sampling needs no data set."""
+
+    name: str
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    fingerprint: str
+    path: str | None
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder: ``recipe.yaml``, ``dataset.json``, ``checkpoints/`` and the rest."""
+
+    path: Path
+    name: str
+    recipe: Recipe
+    seed: int
+    dataset: DatasetFacts
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    def write(self, environment: dict[str, Any]) -> None:
+        """Make the folder and write everything that does not change during training."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.samples.mkdir(exist_ok=True)
+        write_text(self.path / RECIPE, dump_recipe(self.recipe))
+        facts = {"recipe": self.name, "seed": self.seed, **asdict(self.dataset)}
+        write_text(self.path / DATASET, json.dumps(facts, indent=1) + "\n")
+        write_text(self.path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (path / RECIPE).is_file() and (path / DATASET).is_file()
+
+
+def open_run(path: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        UserError: it is no run, or its files cannot be read.
+    """
+    if not is_run(path):
+        what = "is not there" if not path.exists() else f"holds no run (no {RECIPE})"
+        raise UserError(f"{path} {what}. Give the folder that `contragan train` wrote")
+    try:
+        facts = json.loads((path / DATASET).read_text())
+        dataset = DatasetFacts(
+            name=facts["name"],
+            class_names=tuple(facts["class_names"]),
+            class_counts=tuple(facts["class_counts"]),
+            fingerprint=facts["fingerprint"],
+            path=facts["path"],
+        )
+        name, seed = facts["recipe"], facts["seed"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path / DATASET} is damaged: {error!r}") from error
+    recipe = parse_recipe((path / RECIPE).read_text(), str(path / RECIPE))
+    return Run(path, name, recipe, seed, dataset)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A generator loaded from a checkpoint."""
+
+    run: Run
+    checkpoint: Path
+    generator: Generator
+    iteration: int
+    ema: bool
+    notes: list[str]
+
+
+def load_trained(path: Path, which: str = "best", ema: bool | None = None) -> Trained:
+    """Load the generator of a run (its best checkpoint, else its newest) or of one checkpoint.
+
+    Args:
+        path: a run's folder, or one of its ``checkpoints/step-XXXXXXX``.
+        which: ``"best"`` or ``"last"`` for a run.
+        ema: take the moving average of the weights; None takes it where there is one.
+
+    Raises:
+        UserError: no run, no usable checkpoint, or weights of another architecture.
+    """
+    notes: list[str] = []
+    if path.parent.name == "checkpoints" and not is_run(path):
+        run, checkpoint = open_run(path.parent.parent), path
+        if not path.is_dir():
+            raise UserError(f"there is no checkpoint {path}")
+    else:
+        run = open_run(path)
+        named = pointer(run.checkpoints, which)
+        if named is None:
+            named, notes = newest_whole(run.checkpoints)
+        checkpoint = named
+    manifest = verify(checkpoint)
+    classes = manifest["class_names"]
+    if len(classes) != run.dataset.num_classes:
+        raise UserError(
+            f"{checkpoint} was trained on {len(classes)} classes, but {run.path / DATASET} names "
+            f"{run.dataset.num_classes}"
+        )
+    has_ema = "generator_ema.safetensors" in manifest["sha256"]
+    if ema and not has_ema:
+        raise UserError(f"{checkpoint} holds no moving average (its recipe has training.ema null)")
+    use_ema = has_ema if ema is None else ema
+    generator = build(run.recipe, run.dataset.num_classes, run.seed).generator
+    load_network(checkpoint, "generator_ema" if use_ema else "generator", generator)
+    generator.eval().requires_grad_(False)
+    return Trained(run, checkpoint, generator, manifest["iteration"], use_ema, notes)
