@@ -28,9 +28,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: s
 
 def main() -> NoReturn:
     """Entry point: bad input gets one clear line and exit code 2, never a traceback."""
-    # Threads that wait by spinning make small networks ten times slower as soon as any other
-    # program wants a core. Read when torch is loaded, which has not happened yet.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that spin for long while they wait make small networks twenty times slower as soon as
+    # another program wants a core. Read when torch is loaded, which has not happened yet.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         app()
     except UserError as error:
