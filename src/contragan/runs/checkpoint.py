@@ -46,7 +46,9 @@ def save_checkpoint(
     with whole(path) as temporary:
         temporary.mkdir()
         for name, network in networks.items():
-            state = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
+            state = {
+                key: value.detach().contiguous() for key, value in network.state_dict().items()
+            }
             save_file(state, temporary / f"{name}.safetensors")
         torch.save(trainer, temporary / "trainer.pt")
         digests = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
@@ -101,7 +103,9 @@ def verify(path: Path) -> dict[str, Any]:
         if not file.is_file():
             raise DamagedCheckpoint(f"checkpoint {path} is damaged: {name} is missing")
         if _digest(file) != expected:
-            raise DamagedCheckpoint(f"checkpoint {path} is damaged: {name} is not as it was written")
+            raise DamagedCheckpoint(
+                f"checkpoint {path} is damaged: {name} is not as it was written"
+            )
     return manifest
 
 
