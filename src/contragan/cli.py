@@ -256,6 +256,44 @@ def evaluate(
         note(console, f"warning: {warning}")
 
 
+@app.command()
+def bench(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or the path of a YAML file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; default synthetic images.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    iterations: Annotated[int, typer.Option(min=1, help="How many to measure.")] = 10,
+    batches: Annotated[
+        str | None, typer.Option(help="Batch sizes, separated by commas; default the recipe's.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file as well.")
+    ] = None,
+) -> None:
+    """Measure a recipe's training step against a plain one, and against this machine."""
+    import json
+
+    from contragan.bench.measure import BenchRequest, bench_batches
+    from contragan.bench.report import to_table
+    from contragan.console import make_console
+    from contragan.files import write_text
+    from contragan.recipe import load_recipe
+
+    console = make_console()
+    request = BenchRequest(recipe, load_recipe(recipe, overrides), data, iterations)
+    results = []
+    for result in bench_batches(request, batches, console):
+        console.print(to_table(result))
+        results.append(result.to_dict())
+    if json_file is not None:
+        more = {"batches": results} if len(results) > 1 else {}
+        write_text(json_file, json.dumps(results[0] | more, indent=1) + "\n")
+
+
 @app.command("import-studiogan")
 def import_studiogan(
     generator: Annotated[Path, typer.Option(help="Checkpoint of G, or of its moving average.")],

@@ -1,0 +1,1 @@
+"""How fast a recipe trains here, against a plain step and against this machine's arithmetic."""

@@ -1,0 +1,53 @@
+"""A measurement as a table."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from contragan.bench.result import BenchResult
+
+
+def to_table(result: BenchResult) -> Table:
+    """Ours beside the plain step, the split of an iteration, and the use of the machine."""
+    values = result.to_dict()
+    table = Table(
+        title=f"{result.recipe}, batch {result.batch_size}, {result.precision}, {result.device}, "
+        f"threads {result.threads}: medians of {result.iterations}",
+        title_justify="left",
+    )
+    for column in ("", "ours", "plain step", "ratio"):
+        table.add_column(column, justify="left" if not column else "right")
+    for title, key in (("D step", "d"), ("G step", "g")):
+        table.add_row(
+            title,
+            milliseconds(values[f"{key}_step_seconds"]),
+            milliseconds(values[f"reference_{key}_step_seconds"]),
+            f"{values[f'{key}_speedup']:.2f}x",
+        )
+    plain, ours = result.reference_flops, result.flops
+    table.add_row(
+        "FLOPs an iteration", f"{ours / 1e9:.4g} G", f"{plain / 1e9:.4g} G", f"{plain / ours:.2f}x"
+    )
+    table.add_section()
+    split = result.split_seconds()
+    for title, seconds in split.items():
+        share = seconds / sum(split.values())
+        table.add_row(f"mean {title}", milliseconds(seconds), "", f"{share:.1%}")
+    table.add_section()
+    table.add_row("iterations/s", f"{values['iterations_per_second']:.4g}", "", "")
+    table.add_row("real images/s", f"{values['images_per_second']:.4g}", "", "")
+    table.add_row("achieved", gigaflops(result.flops_per_second), "", "")
+    share = result.flops_per_second / result.matmul_flops_per_second
+    table.add_row(
+        "a matrix product", gigaflops(result.matmul_flops_per_second), "", f"{share:.1%} achieved"
+    )
+    table.add_row("peak memory", f"{result.peak_memory_bytes / 1e6:,.0f} MB", "", "")
+    return table
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.4g} ms"
+
+
+def gigaflops(rate: float) -> str:
+    return f"{rate / 1e9:.4g} GFLOP/s"
