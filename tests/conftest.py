@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+# The shapes in signatures are checked at every call: a wrong one fails its test.
+_CHECKED = ["adversarial", "conditioning", "discriminator", "networks", "sampling", "types"]
+install_import_hook([f"contragan.{name}" for name in _CHECKED], "signature_check.checked")
 
 TINY = [
     "generator.channels=8",

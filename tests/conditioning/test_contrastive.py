@@ -94,7 +94,7 @@ def test_edge_cases_are_finite(
     proxy = torch.randn(len(label), 4, requires_grad=True)
     value = loss(embedding, proxy, torch.tensor(label))
     value.backward()
-    assert math.isfinite(float(value))
+    assert math.isfinite(value.item())
     assert torch.isfinite(embedding.grad).all()
     assert torch.isfinite(proxy.grad).all()
 
