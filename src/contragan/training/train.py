@@ -23,28 +23,17 @@ from contragan.images import labelled_grid, save_image
 from contragan.metrics import metric_lines
 from contragan.networks import Generator
 from contragan.recipe import AdamConfig, Recipe
-from contragan.runs.checkpoint import load_network, load_trainer, newest_whole, verify
+from contragan.runs.checkpoint import load_network, load_trainer
 from contragan.runs.log import MetricsLog
-from contragan.runs.run import DatasetFacts, Run, is_run, open_run
+from contragan.runs.run import DatasetFacts, Run
 from contragan.sampling import ImageSampler
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.loop import Loop, Score
 from contragan.training.objective import Objective
+from contragan.training.resume import check_folder, find_checkpoint
 from contragan.training.step import Step
 from contragan.training.stop import Stop
-
-_FREE_TO_CHANGE = {
-    "training": {
-        "total_iterations",
-        "log_every_iterations",
-        "sample_every_iterations",
-        "checkpoint_every_iterations",
-        "evaluate_every_iterations",
-        "evaluate_at_start",
-    },
-}
-"""Settings that a resumed run may change: they decide when things happen, not what is trained."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +125,7 @@ def train(request: Request, console: Console) -> Outcome:
 def set_up(request: Request, console: Console) -> Setup:
     """Start the processes, load the data, and claim the run's folder."""
     recipe, folder = request.recipe, request.folder
-    check_folder(request)
+    check_folder(folder, recipe, request.seed, resume=request.resume)
     fabric = start_processes(request)
     if fabric.global_rank > 0:
         console.quiet = True
@@ -188,84 +177,6 @@ def bf16_is_fast() -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return supported
-
-
-def check_folder(request: Request) -> None:
-    """Refuse a folder that holds something else than what is asked for."""
-    folder = request.folder
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; give a folder")
-    if not request.resume:
-        if is_run(folder):
-            raise UserError(
-                f"{folder} holds another run: add --resume to go on with it, or give another --out"
-            )
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(f"{folder} is not empty and holds no run: give another --out")
-        return
-    if not folder.exists():
-        raise UserError(f"--resume: there is no run in {folder}")
-    saved = open_run(folder)
-    if saved.seed != request.seed:
-        raise UserError(f"{folder} was trained with --seed {saved.seed}, not {request.seed}")
-    changed = [
-        key
-        for key in differences(saved.recipe.model_dump(), request.recipe.model_dump())
-        if not allowed(key)
-    ]
-    if changed:
-        raise UserError(
-            f"{folder} holds a run with other settings ({', '.join(changed[:4])}): resume it with "
-            "the settings it began with, or give another --out"
-        )
-
-
-def allowed(key: str) -> bool:
-    """Whether a resumed run may change the setting at this path."""
-    group, _, name = key.partition(".")
-    return group in {"evaluation", "reference", "description"} or name in _FREE_TO_CHANGE.get(
-        group, set()
-    )
-
-
-def differences(left: dict[str, Any], right: dict[str, Any], prefix: str = "") -> list[str]:
-    """Paths at which two nested dictionaries differ."""
-    found: list[str] = []
-    for key in [*left, *(key for key in right if key not in left)]:
-        a, b = left.get(key), right.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            found.append(prefix + key)
-    return found
-
-
-def find_checkpoint(run: Run, console: Console) -> Path | None:
-    """The checkpoint to go on from; None where the run was stopped before its first."""
-    saved = open_run(run.path).dataset
-    if saved.num_classes != run.dataset.num_classes:
-        raise UserError(
-            f"the run in {run.path} has {saved.num_classes} classes, but the data has "
-            f"{run.dataset.num_classes}: give the data it began with, or another --out"
-        )
-    if saved.fingerprint != run.dataset.fingerprint:
-        note(
-            console,
-            f"note: the training data is not what {run.path} began with; the run goes on with the "
-            "data as it is now, and is not the run it would have been",
-        )
-    if not any(run.checkpoints.glob("step-*")):
-        note(console, "note: no checkpoint yet, starting from the beginning")
-        return None
-    checkpoint, damaged = newest_whole(run.checkpoints)
-    for line in damaged:
-        note(console, f"note: {line}; using {checkpoint.name}")
-    classes = verify(checkpoint)["class_names"]
-    if len(classes) != run.dataset.num_classes:
-        raise UserError(
-            f"{checkpoint} has {len(classes)} classes, but the data has {run.dataset.num_classes}"
-        )
-    return checkpoint
 
 
 def environment(fabric: Fabric) -> dict[str, Any]:
