@@ -64,7 +64,7 @@ def mark_best(folder: Path, checkpoint: Path) -> None:
 
 
 def prune(folder: Path) -> None:
-    """Remove old checkpoints, but for the newest ones and the best, and leftovers of killed runs."""
+    """Remove old checkpoints but the newest ones and the best, and leftovers of killed runs."""
     best = pointer(folder, "best")
     for path in checkpoints(folder)[:-KEEP]:
         if path != best:
