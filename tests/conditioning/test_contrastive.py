@@ -1,11 +1,13 @@
 """The 2C loss against a slow transcription of Eqs. 7 and 8, and where it could break."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from reference.contrastive import contrastive_loss
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from contragan import ConditionalContrastiveLoss
 
@@ -48,6 +50,37 @@ def test_gradcheck(positives: bool, same_class: bool) -> None:
         0.5, positives_in_numerator=positives, same_class_negatives=same_class
     )
     assert torch.autograd.gradcheck(lambda e, p: loss(e, p, label), (embedding, proxy))
+
+
+@pytest.mark.parametrize(("positives", "same_class"), VARIANTS)
+def test_second_derivative(positives: bool, same_class: bool) -> None:
+    """Regularisers may differentiate twice through the loss."""
+    embedding, proxy, label = inputs(n=4)
+    loss = ConditionalContrastiveLoss(
+        0.5, positives_in_numerator=positives, same_class_negatives=same_class
+    )
+    assert torch.autograd.gradgradcheck(lambda e, p: loss(e, p, label), (embedding, proxy))
+
+
+class Largest(TorchDispatchMode):
+    """Watches for the largest tensor that anything makes, in elements."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+def test_nothing_is_larger_than_the_pairs_of_samples() -> None:
+    """Two partners a row at most join them; an N x N x d tensor would be 16 times as large."""
+    embedding, proxy, label = inputs(n=64, d=16, classes=10)
+    with Largest() as watched:
+        loss = ConditionalContrastiveLoss()(embedding, proxy, label)
+        torch.autograd.grad(loss, (embedding, proxy))
+    assert 64 * 64 <= watched.elements <= 64 * (64 + 2)
 
 
 def test_eq8_is_eq7_without_a_positive_partner() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from contragan.conditioning.base import Conditioning, ConditioningSettings
-from contragan.distributed import gather, rank
+from contragan.distributed import gather, rank, world_size
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
 
@@ -92,6 +92,22 @@ def unit(embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
     return F.normalize(embedding.to(torch.promote_types(embedding.dtype, torch.float32)), dim=1)
 
 
+class _Gram(torch.autograd.Function):
+    """``x @ x.t()``, whose gradient takes one matrix product where autograd would take two."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x @ x.t()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        (gradient,) = gradients
+        product: Tensor = (gradient + gradient.t()) @ x
+        return product
+
+
 class Pairs:
     """Each own sample beside every sample of all processes: who is itself, who shares its class.
 
@@ -100,7 +116,7 @@ class Pairs:
 
     def __init__(self, embedding: Float[Tensor, "B E"], label: Int[Tensor, " B"]) -> None:
         own = unit(embedding)
-        self.cosine = own @ gather(own).t()
+        self.cosine = _Gram.apply(own) if world_size() == 1 else own @ gather(own).t()
         self.is_self = own_columns(len(label), self.cosine)
         self.same_class = label[:, None] == gather(label)[None]
         self.positive = self.same_class & ~self.is_self
