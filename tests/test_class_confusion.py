@@ -61,11 +61,11 @@ def test_eq7_draws_the_class_that_was_asked_for(records: dict[str, dict[str, Any
 @pytest.mark.slow
 @pytest.mark.timeout(1300)
 def test_eq8_does_not_and_says_so(records: dict[str, dict[str, Any]]) -> None:
-    """Which classes end up swapped is chance, and depends on rounding; that some do is not."""
+    """Its Fréchet distance is as good; only the labels tell."""
     record = records["contragan-eq8"]
     values = record["values"]
-    assert values["class_accuracy"] < 0.9
-    assert values["relabelled_class_accuracy"] > values["class_accuracy"] + 0.05
-    assert record["class_fidelity"]["permuted"]
-    assert any("has permuted" in warning for warning in record["warnings"])
+    assert values["class_accuracy"] < 0.6
+    assert values["frechet_distance"] < 1.5 * records["contragan"]["values"]["frechet_distance"]
+    found = record["class_fidelity"]
+    assert found["permuted"] or found["confused"]
     assert any("positives_in_numerator: false" in warning for warning in record["warnings"])

@@ -27,6 +27,11 @@ PROBE_SETTINGS = {"probe": "logistic", "penalty": PROBE_PENALTY, "iterations": P
 MIN_SHARE = 0.1
 """A class counts as moved only if at least this share of its images shows the other class."""
 
+_REMEDY = (
+    "With the contrastive loss, train with conditioning.positives_in_numerator: false (Eq. 7 in "
+    "place of Eq. 8) for both networks, or with a projection or auxiliary-classifier head"
+)
+
 Labels = NDArray[np.int64]
 
 
@@ -166,11 +171,26 @@ class ClassFidelity:
         """Whether at least two classes plainly show another one (see :attr:`permutation`)."""
         return len(self.permutation) >= 2
 
+    @property
+    def confused(self) -> bool:
+        """Whether labels decide little: they agree half as often as the probe is right, or less."""
+        return self.accuracy < 0.5 * self.real_accuracy
+
     def message(self) -> str | None:
         """What is wrong with the labels and what to change, in words; None where nothing is."""
-        moved = self.permutation
-        if not self.permuted:
+        if self.permuted:
+            return self._permutation_in_words()
+        if not self.confused:
             return None
+        return (
+            f"The labels hardly decide what is drawn: {self.accuracy:.1%} of the images agree with "
+            f"their labels, where the probe is right on {self.real_accuracy:.1%} of real images. "
+            "Of an unconditional or barely trained model that is to be expected; otherwise its "
+            f"classes are confused. Sample quality and Fréchet distance do not see this. {_REMEDY}."
+        )
+
+    def _permutation_in_words(self) -> str:
+        moved = self.permutation
         shares, names = self.shares, self.class_names
         shown = ", ".join(
             f"{names[source]} shows {names[target]} ({shares[source, target]:.0%})"
@@ -181,10 +201,8 @@ class ClassFidelity:
             f"The model has permuted {len(moved)} of its {len(names)} classes: {shown}{more}. "
             f"{self.accuracy:.1%} of the images agree with their labels and "
             f"{self.relabelled_accuracy:.1%} would after relabelling. Sample quality and Fréchet "
-            "distance do not see this. With the contrastive loss, train with "
-            "conditioning.positives_in_numerator: false (Eq. 7 in place of Eq. 8) for both "
-            "networks, or with a projection or auxiliary-classifier head; a trained model can "
-            "only be relabelled by this map."
+            f"distance do not see this. {_REMEDY}; a trained model can only be relabelled by this "
+            "map."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,6 +217,7 @@ class ClassFidelity:
             "real_accuracy": self.real_accuracy,
             "relabelled_accuracy": self.relabelled_accuracy,
             "permuted": self.permuted,
+            "confused": self.confused,
             "permutation": {
                 self.class_names[source]: self.class_names[target]
                 for source, target in self.permutation.items()

@@ -297,7 +297,9 @@ def score(evaluator: Evaluator, iteration: int) -> Score:
     record = evaluator(iteration)
     shown = {title: record.values[name] for name, title in SHOWN.items() if name in record.values}
     lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
-    return Score(record.values.get("frechet_distance"), shown, lines, record.warnings)
+    # What an untrained generator lacks is no news.
+    warnings = record.warnings if iteration else ()
+    return Score(record.values.get("frechet_distance"), shown, lines, warnings)
 
 
 GRID_COLUMNS = 10
