@@ -68,7 +68,8 @@ def import_run(request: ImportRequest) -> Run:
     if recipe.training.ema:
         networks["generator_ema"] = gan.generator
     manifest = {"recipe": request.name, "class_names": list(facts.class_names)}
-    save_checkpoint(run.checkpoints, networks, fresh_trainer(recipe, gan), manifest)
+    states = {name: network.state_dict() for name, network in networks.items()}
+    save_checkpoint(run.checkpoints, states, fresh_trainer(recipe, gan), manifest)
     return run
 
 

@@ -129,7 +129,8 @@ def check_memory(recipe: Recipe, num_classes: int, device: torch.device, data: i
         size = training.batch_size
         steps = next(n for n in range(-(-size // part), size + 1) if size % n == 0)
         change = (
-            f"about {part} images at a time would fit: set training.batch_size={part}, or "
+            f"about {part} images at a time would fit: set training.batch_size="
+            f"{part * training.accumulation_steps}, or "
             f"training.accumulation_steps={steps}"
         )
     else:

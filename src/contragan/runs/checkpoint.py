@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,28 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def snapshot(state: Any) -> Any:
+    """A copy, in main memory, of every tensor in nested dictionaries and lists."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {key: snapshot(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(snapshot(value) for value in state)
+    return state
+
+
 def save_checkpoint(
-    folder: Path, networks: dict[str, nn.Module], trainer: dict[str, Any], facts: dict[str, Any]
+    folder: Path,
+    networks: Mapping[str, Mapping[str, Tensor]],
+    trainer: dict[str, Any],
+    facts: dict[str, Any],
 ) -> Path:
     """Write ``step-XXXXXXX`` under ``folder``: a safetensors file a network, and ``trainer.pt``.
 
-    ``trainer`` holds tensors and plain values only, among them ``iteration``; ``facts`` (such as
-    the class names) go into the manifest beside the files' checksums.
+    ``networks`` are their states by name; ``trainer`` holds tensors and plain values only, among
+    them ``iteration``; ``facts`` (such as the class names) go into the manifest beside the files'
+    checksums.
 
     Raises:
         UserError: the disk is full; nothing half-written stays.
@@ -46,9 +62,7 @@ def save_checkpoint(
     with whole(path) as temporary:
         temporary.mkdir()
         for name, network in networks.items():
-            state = {
-                key: value.detach().contiguous() for key, value in network.state_dict().items()
-            }
+            state = {key: value.detach().contiguous() for key, value in network.items()}
             save_file(state, temporary / f"{name}.safetensors")
         torch.save(trainer, temporary / "trainer.pt")
         digests = {file.name: _digest(file) for file in sorted(temporary.iterdir())}

@@ -11,8 +11,9 @@ from typing import Any
 from torch import nn
 
 from contragan.recipe import TrainingConfig
-from contragan.runs.checkpoint import mark_best, prune, save_checkpoint
+from contragan.runs.checkpoint import mark_best, prune, save_checkpoint, snapshot
 from contragan.runs.log import MetricsLog
+from contragan.runs.writer import Writer
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.step import Step
@@ -54,7 +55,8 @@ class Loop:
     """Runs a :class:`Step` from ``iteration`` to the recipe's end, or until told to stop.
 
     ``evaluate`` scores the generator that users get (the moving average where there is one), and
-    ``draw_samples`` writes a picture of it; both belong to the first process.
+    ``draw_samples`` writes a picture of it; both belong to the first process. Checkpoints are
+    copied to main memory at once and written beside the iterations that follow.
     """
 
     step: Step
@@ -69,6 +71,7 @@ class Loop:
     iteration: int = 0
     best: float | None = None
     seconds: Seconds = field(default_factory=Seconds)
+    writer: Writer = field(default_factory=Writer)
 
     def __post_init__(self) -> None:
         device = self.step.fabric.device
@@ -87,12 +90,17 @@ class Loop:
 
     def fit(self, stop: Stop) -> str | None:
         """Train; returns why it stopped early, or None at the end."""
+        with self.writer:
+            return self._fit(stop)
+
+    def _fit(self, stop: Stop) -> str | None:
         if self.iteration == 0:
             self.draw_samples(0)
             if self.config.evaluate_at_start:
                 self._score(save=False)
         mark = time.perf_counter()
         while self.iteration < self.config.total_iterations:
+            self.writer.check()
             self._iterate()
             if self._due(self.config.log_every_iterations):
                 speed = self.config.log_every_iterations / (time.perf_counter() - mark)
@@ -177,18 +185,33 @@ class Loop:
         better = score.rank_by is not None and (self.best is None or score.rank_by < self.best)
         if better:
             self.best = score.rank_by
-        path = self._save() if save else self.checkpoints / f"step-{self.iteration:07d}"
-        if better and path is not None and path.is_dir():
-            mark_best(self.checkpoints, path)
+        if save:
+            self._save(best=better)
+        elif better:
+            self._mark_saved()
         self.display.pause()
 
-    def _save(self) -> Path | None:
+    def _mark_saved(self) -> None:
+        """Point ``best`` to this iteration's checkpoint, where it was saved before its score."""
+        self.writer.wait()
+        path = self.checkpoints / f"step-{self.iteration:07d}"
+        if self.log is not None and path.is_dir():
+            mark_best(self.checkpoints, path)
+
+    def _save(self, best: bool = False) -> None:
         self._check()
         if self.log is None:
-            return None
-        path = save_checkpoint(self.checkpoints, self.networks, self.state_dict(), self.facts)
-        prune(self.checkpoints)
-        return path
+            return
+        networks = {name: snapshot(net.state_dict()) for name, net in self.networks.items()}
+        trainer = snapshot(self.state_dict())
+
+        def write() -> None:
+            path = save_checkpoint(self.checkpoints, networks, trainer, self.facts)
+            if best:
+                mark_best(self.checkpoints, path)
+            prune(self.checkpoints)
+
+        self.writer.submit(write)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything beside the networks that the next iteration depends on."""
