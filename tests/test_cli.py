@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("contragan.runs.checkpoint.save_file", full)
+    monkeypatch.setattr("contragan.runs.checkpoint.serialize", full)
     out = tmp_path / "out"
     words = ["train", "digits/contragan", "--out", str(out), *settings(tiny)]
     refused(capsys, [*words, "--set", "training.total_iterations=4"], "the disk is full")
@@ -313,3 +313,15 @@ def test_memorisation_draws_its_picture(
     (picture,) = (tmp_path / "run" / "samples").glob("closest-*.png")
     assert picture.name in said.replace("\n", "")
     assert Image.open(picture).size[0] > 8 * 64
+
+
+def test_a_folder_is_never_replaced_by_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    for name in ("a.png", "a.npz"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.txt").write_text("mine")
+        words = ["sample", str(trained_run), "--num", "2", "--out", str(tmp_path / name)]
+        refused(capsys, words, "is a folder")
+        assert (tmp_path / name / "mine.txt").read_text() == "mine"
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["mine.txt"]

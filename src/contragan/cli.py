@@ -43,9 +43,11 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print("error: the disk is full. Free some space and try again", file=sys.stderr)
+        full = error.errno == errno.ENOSPC
+        print(
+            "error: the disk is full. Free some space and try again" if full else f"error: {error}",
+            file=sys.stderr,
+        )
         sys.exit(2)
     sys.exit(0)
 
@@ -207,6 +209,9 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the data set; default where the run had it.")
     ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+    ] = False,
     seed: Seed = 0,
     which: Which = "best",
     ema: Annotated[
@@ -239,6 +244,7 @@ def evaluate(
         metrics=None if metrics is None else tuple(metrics.split(",")),
         data=data,
         weights=weights,
+        skip_unreadable=skip_unreadable,
         seed=seed,
     )
     if len(targets) > 2:

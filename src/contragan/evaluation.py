@@ -167,6 +167,7 @@ class Choice:
     probe_images: int | None = None
     data: Path | None = None
     weights: Path | None = None
+    skip_unreadable: bool = False
     seed: int = 0
 
     def config(self, otherwise: EvaluationConfig) -> EvaluationConfig:
@@ -211,7 +212,9 @@ def evaluate_run(
     run = trained.run
     config = choice.config(run.recipe.evaluation)
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
-    train, test = load_splits(run.recipe.data, root, console)
+    train, test = load_splits(
+        run.recipe.data, root, console, skip_unreadable=choice.skip_unreadable
+    )
     check_classes(run, train)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
@@ -315,7 +318,10 @@ def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
     """Append an evaluation to its run's ``metrics.jsonl``."""
     path = run.path / "metrics.jsonl"
     try:
+        cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
         with path.open("a") as lines:
-            lines.write(json.dumps({"step": iteration, **record.to_dict()}) + "\n")
+            lines.write(
+                "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
+            )
     except OSError as error:
         raise writing_failed(path, error) from error

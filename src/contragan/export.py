@@ -43,7 +43,9 @@ def export_samples(
         UserError: a class that does not exist, an output that is there already, a full disk.
     """
     chosen = model.class_indices(classes)
-    labels = model.labels(classes, 10 * len(chosen) if num is None else num)
+    labels = model.labels(
+        classes, max(1, min(10, MOST_IN_GRID // len(chosen))) * len(chosen) if num is None else num
+    )
     batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
     if out.suffix == ".npz":
         _write_npz(model, labels, batches, out)

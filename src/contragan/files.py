@@ -31,10 +31,15 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the disk is full, or the place cannot be written.
     """
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        if path.is_dir() and not temporary.is_dir():
+            raise UserError(
+                f"{path} is a folder, and would be replaced by a file: give another name"
+            )
         if temporary.is_dir():
             for file in temporary.rglob("*"):
                 sync(file)
@@ -47,10 +52,11 @@ def whole(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # some file systems cannot sync a folder
             sync(path.parent)
     except BaseException as error:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise writing_failed(path, error) from error
         raise

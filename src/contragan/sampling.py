@@ -105,7 +105,13 @@ class Model:
             classes = [classes]
         if not classes:
             raise UserError("no class was named")
-        return [self._class_index(str(name)) for name in classes]
+        found = []
+        for name in classes:
+            if isinstance(name, int) and 0 <= name < len(self.class_names):
+                found.append(name)
+            else:
+                found.append(self._class_index(str(name)))
+        return found
 
     def _class_index(self, name: str) -> int:
         if name in self.class_names:

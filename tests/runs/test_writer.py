@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from contragan.errors import UserError
 from contragan.recipe import load_recipe
@@ -65,16 +66,17 @@ def test_a_full_disk_stops_the_run_with_one_line(
     """The first checkpoint is whole, the second one fails on its thread, some iterations later."""
     from contragan.runs import checkpoint
 
-    saved = checkpoint.save_file
-    files: list[Path] = []
+    serialize = checkpoint.serialize
+    calls = 0
 
-    def fill(state: object, file: Path) -> None:
-        files.append(file)
-        if len(files) > 3:
+    def fill(state: dict[str, Tensor]) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        saved(state, file)  # type: ignore[arg-type]
+        return serialize(state)
 
-    monkeypatch.setattr(checkpoint, "save_file", fill)
+    monkeypatch.setattr(checkpoint, "serialize", fill)
     recipe = load_recipe("digits/contragan", [*tiny, "training.total_iterations=100000"])
     with pytest.raises(UserError, match=r"the disk is full: cannot write .*step-0000008"):
         train(Request("digits/contragan", recipe, out=tmp_path / "run"), Console(quiet=True))

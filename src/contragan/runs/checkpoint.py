@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from contragan.errors import UserError
@@ -63,8 +65,10 @@ def save_checkpoint(
         temporary.mkdir()
         for name, network in networks.items():
             state = {key: value.detach().contiguous() for key, value in network.items()}
-            save_file(state, temporary / f"{name}.safetensors")
-        torch.save(trainer, temporary / "trainer.pt")
+            (temporary / f"{name}.safetensors").write_bytes(serialize(state))
+        buffer = io.BytesIO()
+        torch.save(trainer, buffer)
+        (temporary / "trainer.pt").write_bytes(buffer.getvalue())
         digests = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
         manifest = {"iteration": trainer["iteration"], **facts, "sha256": digests}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))

@@ -48,11 +48,11 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All records of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
+    """All records of a ``metrics.jsonl``; a line cut short by a kill is left out."""
     records = []
     for line in path.read_text().splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:
-            break
+            continue
     return records

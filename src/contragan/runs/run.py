@@ -12,7 +12,7 @@ from contragan.errors import UserError
 from contragan.files import write_text
 from contragan.networks import Generator
 from contragan.recipe import Recipe, dump_recipe, parse_recipe
-from contragan.runs.checkpoint import load_network, newest_whole, pointer, verify
+from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
 
 RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
 
@@ -121,8 +121,14 @@ def load_trained(path: Path, which: str = "best", ema: bool | None = None) -> Tr
     else:
         run = open_run(path)
         named = pointer(run.checkpoints, which)
+        try:
+            if named is not None:
+                verify(named)
+        except DamagedCheckpoint as error:
+            notes, named = [str(error)], None
         if named is None:
-            named, notes = newest_whole(run.checkpoints)
+            named, more = newest_whole(run.checkpoints)
+            notes += more
         checkpoint = named
     manifest = verify(checkpoint)
     classes = manifest["class_names"]

@@ -55,7 +55,8 @@ class Request:
     def folder(self) -> Path:
         if self.out is not None:
             return self.out
-        return Path("runs") / self.name.removesuffix(".yaml") / str(self.seed)
+        is_file = self.name.endswith((".yaml", ".yml"))
+        return Path("runs") / (Path(self.name).stem if is_file else self.name) / str(self.seed)
 
 
 @dataclass(frozen=True)
