@@ -35,7 +35,7 @@ class ImageSampler:
         truncation: float | None = None,
         purpose: str = "sample",
     ) -> None:
-        if truncation is not None and truncation <= 0:
+        if truncation is not None and not 0 < truncation < float("inf"):
             raise UserError(f"truncation must be positive, not {truncation}")
         self.generator = generator
         self.seed = seed

@@ -113,8 +113,9 @@ def verify(path: Path) -> dict[str, Any]:
     """
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
-        digests: dict[str, str] = manifest["sha256"]
-    except (OSError, ValueError, KeyError) as error:
+        digests: dict[str, str] = dict(manifest["sha256"])
+        manifest["class_names"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpoint(f"checkpoint {path} is damaged: no readable {MANIFEST}") from error
     for name, expected in digests.items():
         file = path / name
