@@ -69,7 +69,6 @@ class Outcome:
     exit_code: int
     last_grid: Path | None
     scores: dict[str, float]
-    outside_steps: float | None
 
     def lines(self) -> list[str]:
         """What to tell the user at the end."""
@@ -119,7 +118,6 @@ def train(request: Request, console: Console) -> Outcome:
         exit_code=stop.exit_code,
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
-        outside_steps=loop.seconds.outside_steps() if loop.seconds.iterations else None,
     )
 
 
