@@ -5,13 +5,14 @@ Trunks and heads both build from these, so they stand below networks and conditi
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 SPECTRAL_NORM_EPS = 1e-6
@@ -41,30 +42,119 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor, transposed: bool = False) -> None:
         super().__init__()
         self.transposed = transposed
-        rows, columns = self.matrix(weight.detach()).shape
+        rows = weight.shape[1 if transposed else 0]
+        columns = weight.numel() // rows
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0, eps=SPECTRAL_NORM_EPS))
         self.register_buffer("v", F.normalize(torch.randn(columns), dim=0, eps=SPECTRAL_NORM_EPS))
         # A random pair underestimates sigma by far: evaluated untrained, weights would explode.
         self.iterate(weight)
 
-    def matrix(self, weight: Tensor) -> Tensor:
-        """``weight`` as a matrix (rows, columns)."""
-        return (weight.transpose(0, 1) if self.transposed else weight).flatten(1)
+    def _channels_come_last(self, weight: Tensor) -> bool:
+        return not self.transposed and is_channels_last(weight)
 
-    @torch.no_grad()
+    def matrix(self, tensor: Tensor, like: Tensor) -> Tensor:
+        """``tensor`` as a matrix (rows, columns) with columns in the order of ``like``'s memory.
+
+        A view, without a copy, where both have the same memory format.
+        """
+        if self.transposed:
+            return tensor.transpose(0, 1).flatten(1)
+        if self._channels_come_last(like):
+            return tensor.movedim(1, -1).flatten(1)
+        return tensor.flatten(1)
+
+    def columns(self, weight: Tensor) -> Tensor:
+        """A view of ``v`` whose elements follow each other as :meth:`matrix`'s columns do."""
+        if self._channels_come_last(weight):
+            return self.v.view(weight.shape[1:]).movedim(0, -1)
+        return self.v
+
+    def folded_back(self, matrix: Tensor, like: Tensor) -> Tensor:
+        """The tensor of ``like``'s shape that :meth:`matrix` made ``matrix`` of."""
+        if self.transposed:
+            return matrix.view(like.transpose(0, 1).shape).transpose(0, 1)
+        if self._channels_come_last(like):
+            return matrix.view(like.movedim(1, -1).shape).movedim(-1, 1)
+        return matrix.view(like.shape)
+
     def iterate(self, weight: Tensor) -> None:
         """One power iteration on ``weight``."""
-        with _full_precision(weight):
-            matrix = self.matrix(weight)
-            self.v.copy_(F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=SPECTRAL_NORM_EPS))
-            self.u.copy_(F.normalize(torch.mv(matrix, self.v), dim=0, eps=SPECTRAL_NORM_EPS))
+        _iterate([self], [weight])
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight divided by the current estimate of its largest singular value."""
-        with _full_precision(weight):
-            # Cloned, so that a later iteration cannot change what backward needs.
-            u, v = self.u.clone(), self.v.clone()
-            return weight / torch.dot(u, torch.mv(self.matrix(weight), v))
+        return _normalized([self], [weight])[0]
+
+
+def is_channels_last(weight: Tensor) -> bool:
+    """Whether a weight (O, I, H, W) lies in memory as (O, H, W, I)."""
+    return weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _iterate(norms: list[SpectralNorm], weights: list[Tensor]) -> None:
+    """One power iteration of each norm on its weight: one call for all where that is possible."""
+    with _full_precision(weights[0]):
+        matrices = [norm.matrix(w, w) for norm, w in zip(norms, weights, strict=True)]
+        v = _unit([torch.mv(m.t(), norm.u) for norm, m in zip(norms, matrices, strict=True)])
+        u = _unit([torch.mv(m, x) for m, x in zip(matrices, v, strict=True)])
+    torch._foreach_copy_([norm.u for norm in norms], u)
+    kept = [norm.columns(w) for norm, w in zip(norms, weights, strict=True)]
+    torch._foreach_copy_(kept, [x.view(view.shape) for x, view in zip(v, kept, strict=True)])
+
+
+def _unit(vectors: list[Tensor]) -> list[Tensor]:
+    """The vectors, each divided by its length in place."""
+    lengths = torch._foreach_norm(vectors)
+    torch._foreach_clamp_min_(lengths, SPECTRAL_NORM_EPS)
+    torch._foreach_div_(vectors, lengths)
+    return vectors
+
+
+def _normalized(norms: list[SpectralNorm], weights: list[Tensor]) -> tuple[Tensor, ...]:
+    """Each weight divided by the current estimate of its largest singular value."""
+    normalized: tuple[Tensor, ...] = _Normalize.apply(norms, *weights)
+    return normalized
+
+
+class _Normalize(torch.autograd.Function):
+    """W / sigma of many weights at once, sigma = u^T W v.
+
+    The gradient of W is (G - <G, W / sigma> u v^T) / sigma for a gradient G of W / sigma.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, norms: list[SpectralNorm], *weights: Tensor) -> tuple[Tensor, ...]:
+        pairs = list(zip(norms, weights, strict=True))
+        with _full_precision(weights[0]):
+            # Copied, so that a later iteration cannot change what backward needs.
+            vectors = [norm.u for norm in norms] + [norm.columns(w).flatten() for norm, w in pairs]
+            vectors = list(torch.cat(vectors).split([len(vector) for vector in vectors]))
+            u, v = vectors[: len(norms)], vectors[len(norms) :]
+            images = [torch.mv(norm.matrix(w, w), x) for (norm, w), x in zip(pairs, v, strict=True)]
+            sigmas = [torch.dot(x, image) for x, image in zip(u, images, strict=True)]
+            normalized = torch._foreach_div(weights, sigmas)
+        ctx.norms = norms
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*normalized, *u, *v, *sigmas)
+        return tuple(normalized)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        count = len(gradients)
+        saved: tuple[Tensor, ...] = ctx.saved_tensors
+        weights, u, v, sigmas = (saved[at : at + count] for at in range(0, 4 * count, count))
+        results: list[Tensor | None] = [None] * count
+        for index, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            norm, weight = ctx.norms[index], weights[index]
+            matrix = norm.matrix(gradient, weight)
+            along = torch.dot(matrix.flatten(), norm.matrix(weight, weight).flatten())
+            rest = torch.addr(matrix, u[index] * along, v[index], alpha=-1)
+            results[index] = norm.folded_back(rest.div_(sigmas[index]), weight)
+        return (None, *results)
 
 
 class _Weighted(nn.Module):
@@ -178,23 +268,15 @@ def _spectral_layers(network: nn.Module) -> list[_Weighted]:
     ]
 
 
-@torch.no_grad()
 def power_iteration(network: nn.Module) -> None:
-    """One power iteration of every spectrally normalised layer, batched over equal shapes."""
-    groups: dict[torch.Size, list[tuple[SpectralNorm, Tensor]]] = defaultdict(list)
-    for layer in _spectral_layers(network):
-        assert layer.spectral_norm is not None
-        matrix = layer.spectral_norm.matrix(layer.weight)
-        groups[matrix.shape].append((layer.spectral_norm, matrix))
-    for group in groups.values():
-        norms = [norm for norm, _ in group]
-        stack = torch.stack([matrix for _, matrix in group])
-        u = torch.stack([norm.u for norm in norms]).unsqueeze(2)
-        with _full_precision(u):
-            v = F.normalize(stack.transpose(1, 2) @ u, dim=1, eps=SPECTRAL_NORM_EPS)
-            u = F.normalize(stack @ v, dim=1, eps=SPECTRAL_NORM_EPS)
-        torch._foreach_copy_([norm.u for norm in norms], list(u.squeeze(2).unbind()))
-        torch._foreach_copy_([norm.v for norm in norms], list(v.squeeze(2).unbind()))
+    """One power iteration of every spectrally normalised layer."""
+    if layers := _spectral_layers(network):
+        _iterate(*_parts(layers))
+
+
+def _parts(layers: list[_Weighted]) -> tuple[list[SpectralNorm], list[Tensor]]:
+    norms = [layer.spectral_norm for layer in layers if layer.spectral_norm is not None]
+    return norms, [layer.weight for layer in layers]
 
 
 @contextmanager
@@ -208,9 +290,9 @@ def shared_weights(network: nn.Module, iterate: bool = True) -> Iterator[None]:
     if iterate and network.training:
         power_iteration(network)
     try:
-        for layer in layers:
-            assert layer.spectral_norm is not None
-            layer._shared = layer.spectral_norm(layer.weight)
+        if layers:
+            for layer, weight in zip(layers, _normalized(*_parts(layers)), strict=True):
+                layer._shared = weight
         yield
     finally:
         for layer in layers:

@@ -22,16 +22,14 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def box_filtered(kernel: Tensor) -> Tensor:
-    """A 3x3 kernel (O, I, 3, 3) averaged over each 2x2 window, borders padded with 0: 4x4."""
-    padded = F.pad(kernel, (1, 1, 1, 1))
-    rows = padded[:, :, 1:] + padded[:, :, :-1]
-    return (rows[..., 1:] + rows[..., :-1]) / 4
+def box_filtered(kernel: Tensor, divisor: int = 4) -> Tensor:
+    """A 3x3 kernel (O, I, 3, 3) summed over each 2x2 window, padded with 0, by ``divisor``: 4x4."""
+    return F.avg_pool2d(kernel, 2, stride=1, padding=1, divisor_override=divisor)
 
 
 def upsample_conv(x: Tensor, conv: Conv2d) -> Tensor:
     """``conv(upsample(x))`` for a 3x3 ``conv``, as one transposed convolution."""
-    kernel = 4 * box_filtered(conv.effective_weight()).flip(2, 3).transpose(0, 1)
+    kernel = box_filtered(conv.effective_weight(), divisor=1).flip(2, 3).transpose(0, 1)
     return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
 
 

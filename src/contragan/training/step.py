@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from contragan.augmentation import Augmentation
 from contragan.build import GAN
 from contragan.distributed import world_size
-from contragan.layers import power_iteration, shared_weights
+from contragan.layers import shared_weights
 from contragan.networks import has_batch_statistics
 from contragan.randomness import random_generator
 from contragan.regularizers import Context, DiscriminatorContext, Players
@@ -138,13 +138,12 @@ class Step:
         """Update the discriminator once; returns its detached terms."""
         discriminator, generator = self.gan.discriminator, self.gan.generator
         totals: Terms = {}
-        power_iteration(discriminator)
         with frozen(generator):
             for part, real in enumerate(parts):
                 with (
                     self.fabric.autocast(),
                     shared_weights(generator, part == 0),
-                    shared_weights(discriminator, iterate=False),
+                    shared_weights(discriminator, part == 0),
                 ):
                     terms = self._discriminator_part(update, part, real)
                 self._backward(terms, totals)
@@ -190,12 +189,11 @@ class Step:
         """Update the generator once; returns its detached terms."""
         discriminator, generator = self.gan.discriminator, self.gan.generator
         totals: Terms = {}
-        power_iteration(generator)
         with frozen(discriminator):
             for part in range(self.accumulation_steps):
                 with (
                     self.fabric.autocast(),
-                    shared_weights(generator, iterate=False),
+                    shared_weights(generator, part == 0),
                     shared_weights(discriminator, part == 0),
                 ):
                     terms = self._generator_part(iteration, part)
