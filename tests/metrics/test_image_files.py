@@ -170,5 +170,5 @@ def test_odd_npz_files_get_one_line(name: str, tmp_path: Path) -> None:
 
 
 def test_other_arrays_of_an_npz_file_are_left_alone(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", images=IMAGES, more=np.array([None]))  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", images=IMAGES, more=np.array([None]))
     assert load_image_set(tmp_path / "a.npz").images.shape == (2, 4, 4, 3)
