@@ -36,8 +36,8 @@ from contragan.metrics import (
 from contragan.networks import Generator
 from contragan.randomness import random_generator
 from contragan.runs.log import read_metrics
-from contragan.runs.run import Run, load_trained, open_run
-from contragan.sampling import ImageSampler
+from contragan.runs.run import Run, open_run
+from contragan.sampling import ImageSampler, find_trained, require_memory
 
 SHOWN = {
     "frechet_distance": "Fréchet distance",
@@ -188,12 +188,18 @@ class Choice:
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         try:
             if self.protocol is not None:
-                return named_protocol(self.protocol, **changes)
-            return EvaluationConfig.model_validate({**otherwise.model_dump(), **changes})
+                config = named_protocol(self.protocol, **changes)
+            else:
+                config = EvaluationConfig.model_validate({**otherwise.model_dump(), **changes})
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(str(step) for step in problem["loc"][:1])
             raise UserError(f"{where}: {problem['msg']} (got {problem['input']!r})") from error
+        if self.resize is not None and config.features == "pixels":
+            raise UserError("--resize means nothing to the features pixels: leave it out")
+        if self.probe_images is not None and "class_fidelity" not in config.metrics:
+            raise UserError("--probe-images means nothing without the metric class_fidelity")
+        return config
 
 
 def evaluate_run(
@@ -206,11 +212,16 @@ def evaluate_run(
     Raises:
         UserError: no usable checkpoint, no data or other classes, or features that cannot be had.
     """
-    trained = load_trained(path, which, ema)
+    trained = find_trained(path, which, ema)
     for line in trained.notes:
         note(console, f"note: {line}")
     run = trained.run
     config = choice.config(run.recipe.evaluation)
+    if config.num_images is not None:
+        require_memory(config.num_images, 32, "labels")
+    if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
+        option = "--data" if choice.data else "--skip-unreadable"
+        raise UserError(f"{option} means nothing to a run on digits, which are no files: leave out")
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
         run.recipe.data, root, console, skip_unreadable=choice.skip_unreadable
@@ -283,18 +294,21 @@ def compare_runs(paths: list[Path]) -> Table:
     """The last evaluation of each run side by side, with every difference in protocol marked.
 
     Raises:
-        UserError: a run that was never evaluated.
+        UserError: a run that was never evaluated, or whose log is damaged.
     """
     records = {}
     for path in paths:
-        found = [
-            record
-            for record in read_metrics(open_run(path).path / "metrics.jsonl")
-            if record["name"] == "evaluation"
-        ]
+        log = open_run(path).path / "metrics.jsonl"
+        lines = read_metrics(log) if log.exists() else []
+        found = [line for line in lines if line["name"] == "evaluation"]
         if not found:
             raise UserError(f"{path} was never evaluated: run `contragan evaluate {path}` first")
-        records[str(path)] = EvaluationRecord.from_dict(found[-1])
+        try:
+            records[str(path)] = EvaluationRecord.from_dict(found[-1])
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{log} is damaged: its last evaluation is not whole. Evaluate {path} again"
+            ) from error
     return comparison_table(records)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ from contragan.images import labelled_grid, save_image, to_pil
 from contragan.sampling import Model
 
 MOST_IN_GRID = 4096
+
+SMALLEST_FILE = 4096
+"""Bytes that a file takes on a usual disk, however small the image in it."""
 
 
 def export_samples(
@@ -43,19 +47,40 @@ def export_samples(
         UserError: a class that does not exist, an output that is there already, a full disk.
     """
     chosen = model.class_indices(classes)
-    labels = model.labels(
-        classes, max(1, min(10, MOST_IN_GRID // len(chosen))) * len(chosen) if num is None else num
-    )
+    count = max(1, min(10, MOST_IN_GRID // len(chosen))) * len(chosen) if num is None else num
+    _check_room(model, count, out)
+    labels = model.labels(classes, count)
     batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
     if out.suffix == ".npz":
         _write_npz(model, labels, batches, out)
     elif out.suffix == ".png":
         _write_grid(model, labels, batches, out)
-    elif out.suffix:
-        raise UserError(f"--out {out}: write .png for a grid, .npz for arrays, or a folder's name")
     else:
         _write_folder(model, labels, batches, out)
     return f"{len(labels)} images of iteration {model.iteration} written to {out}"
+
+
+def _check_room(model: Model, count: int, out: Path) -> None:
+    """Refuse before the first image what could not be written after the last."""
+    if out.suffix not in {".npz", ".png", ""}:
+        raise UserError(f"--out {out}: write .png for a grid, .npz for arrays, or a folder's name")
+    if out.suffix == ".png":
+        if count > MOST_IN_GRID:
+            raise UserError(
+                f"{count} images are too many for one grid (at most {MOST_IN_GRID}): "
+                "give a folder or a .npz file as --out"
+            )
+        return
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out} is there already and not empty: give another")
+    place = next(folder for folder in out.resolve().parents if folder.is_dir())
+    need = count * (model.image_bytes if out.suffix == ".npz" else SMALLEST_FILE)
+    free = shutil.disk_usage(place).free
+    if need > free:
+        raise UserError(
+            f"{count} images take at least {need // 10**6:,} MB, but {place} has "
+            f"{free // 10**6:,} MB free: ask for fewer, or give another --out"
+        )
 
 
 def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[Tensor]:
@@ -70,11 +95,6 @@ def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[
 def _write_grid(
     model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
 ) -> None:
-    if len(labels) > MOST_IN_GRID:
-        raise UserError(
-            f"{len(labels)} images are too many for one grid (at most {MOST_IN_GRID}): "
-            "give a folder or a .npz file as --out"
-        )
     images = torch.cat(list(batches))
     save_image(labelled_grid(images, labels, model.class_names), out)
 
@@ -82,8 +102,6 @@ def _write_grid(
 def _write_folder(
     model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
 ) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out {out} is there already and not empty: give another")
     digits = max(6, math.ceil(math.log10(len(labels) + 1)))
     with whole(out) as temporary:
         folders = {}

@@ -13,6 +13,32 @@ from pathlib import Path
 from contragan.errors import UserError
 
 
+def expanded(path: Path) -> Path:
+    """The path with a leading ``~`` as the home folder, which shells leave alone in ``--out=~/x``.
+
+    Raises:
+        UserError: nobody has that home.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: there is no such home folder. Write the whole path") from error
+
+
+def read_text(path: Path) -> str:
+    """A text file.
+
+    Raises:
+        UserError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: it is no UTF-8 text") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def sync(path: Path) -> None:
     """Wait until a file's or folder's content has reached the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -72,4 +98,4 @@ def writing_failed(path: Path, error: OSError) -> UserError:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with whole(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

@@ -10,14 +10,18 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from contragan.data.memory import fits_in_memory
 from contragan.errors import UserError
+from contragan.files import expanded
 from contragan.networks import Generator
 from contragan.randomness import random_generator
-from contragan.runs.run import Run, Trained, load_trained
+from contragan.runs.run import Run, Trained, is_run, load_trained
 from contragan.types import to_uint8
 
 _BLOCK = 256
 """Latents are drawn in blocks of this many, each from its own seed."""
+
+_LABEL_BYTES = 8
 
 
 class ImageSampler:
@@ -91,6 +95,8 @@ class Model:
         self.iteration = trained.iteration
         self.notes = trained.notes
         self.class_names = trained.run.dataset.class_names
+        data = trained.run.recipe.data
+        self.image_bytes = data.channels * data.resolution**2
         self.generator = trained.generator.to(device).to(memory_format=torch.channels_last)
 
     def class_indices(self, classes: Sequence[str | int] | None) -> list[int]:
@@ -128,10 +134,23 @@ class Model:
             f"there is no class '{name}': {hint} (or an index below {len(self.class_names)})"
         )
 
+    def split_names(self, values: Sequence[str]) -> list[str]:
+        """Class names from ``values``: each one name, or several separated by commas."""
+        names: list[str] = []
+        for value in values:
+            whole = value in self.class_names
+            names += [value] if whole else map(str.strip, value.split(","))
+        return names
+
     def labels(self, classes: Sequence[str | int] | None, num: int) -> Int[Tensor, " N"]:
-        """Labels of ``num`` images, taking the classes in turn."""
+        """Labels of ``num`` images, taking the classes in turn.
+
+        Raises:
+            UserError: a class that does not exist, or more images than can be numbered in memory.
+        """
         if num < 1:
             raise UserError(f"the number of images must be at least 1, not {num}")
+        require_memory(num, 4 * _LABEL_BYTES, "labels")
         indices = torch.tensor(self.class_indices(classes))
         return indices.repeat(-(-num // len(indices)))[:num]
 
@@ -165,11 +184,33 @@ class Model:
             truncation: redraw latent coordinates beyond this.
 
         Raises:
-            UserError: a class that does not exist.
+            UserError: a class that does not exist, or more images than memory holds.
         """
         count = len(self.class_indices(classes)) if num is None else num
+        # Twice: the batches, and the whole that they are joined to.
+        require_memory(count, 2 * self.image_bytes, "pixels")
         labels = self.labels(classes, count)
         return torch.cat(list(self.batches(labels, seed=seed, truncation=truncation)))
+
+
+def require_memory(count: int, bytes_each: int, what: str) -> None:
+    """Raises UserError where something of ``count`` images cannot be held in memory."""
+    if not fits_in_memory(count * bytes_each, 0.8):
+        raise UserError(
+            f"{count} images are too many: their {what} do not fit in memory. Ask for fewer"
+        )
+
+
+def checkpoint_at(path: Path) -> Path | None:
+    """The whole path of a checkpoint, however ``path`` spells it; None where it is none."""
+    whole = path.resolve()
+    return whole if whole.parent.name == "checkpoints" and not is_run(whole) else None
+
+
+def find_trained(path: Path, which: str = "best", ema: bool | None = None) -> Trained:
+    """:func:`load_trained`, for a path as somebody types it: from a home, or from where one is."""
+    path = expanded(path)
+    return load_trained(checkpoint_at(path) or path, which, ema)
 
 
 def load(run: str | Path, *, which: str = "best", device: str = "cpu") -> Model:
@@ -183,4 +224,4 @@ def load(run: str | Path, *, which: str = "best", device: str = "cpu") -> Model:
     Raises:
         UserError: no run, no usable checkpoint, or weights of another architecture.
     """
-    return Model(load_trained(Path(run), which), torch.device(device))
+    return Model(find_trained(Path(run), which), torch.device(device))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image
 
 from contragan.errors import UserError
 from contragan.metrics import load_image_set
+
+IMAGES = np.zeros((2, 4, 4, 3), np.uint8)
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:
@@ -116,3 +119,56 @@ def test_npz_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"zip?")
     with pytest.raises(UserError, match="cannot be read as an npz"):
         load_image_set(tmp_path / "bad.npz")
+
+
+def _saved(**arrays: object) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def _array_file() -> bytes:
+    file = io.BytesIO()
+    np.save(file, IMAGES)
+    return file.getvalue()
+
+
+def _damaged() -> bytes:
+    content = bytearray(_saved(images=IMAGES))
+    start = content.index(b"images.npy") + len("images.npy")
+    content[start + 20 : start + 60] = b"\xff" * 40
+    return bytes(content)
+
+
+ODD = {
+    "deflate": (_damaged(), "cannot be read as an npz"),
+    "npy": (_array_file(), r"it is a \.npy file"),
+    "object": (_saved(images=np.array([None, {}])), "cannot be read as an npz"),
+    "single": (_saved(images=IMAGES[0]), r"a single image of shape \(4, 4, 3\): expected"),
+    "flat": (_saved(images=np.zeros((2, 0, 4, 3), np.uint8)), "holds no images"),
+    "huge label": (_saved(images=IMAGES, labels=[0, 10**12]), "holds the label 1000000000000"),
+    "unsigned": (
+        _saved(images=IMAGES, labels=np.array([0, 2**64 - 1], np.uint64)),
+        "holds the label 18446744073709551615",
+    ),
+    "float labels": (_saved(images=IMAGES, labels=[0.0, 1.0]), "float64 labels"),
+    "one name": (_saved(images=IMAGES, labels=[0, 0], class_names="cat"), r"class_names of shape"),
+    "number names": (
+        _saved(images=IMAGES, labels=[0, 0], class_names=[0.5]),
+        r"float64 class_names",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_npz_files_get_one_line(name: str, tmp_path: Path) -> None:
+    content, message = ODD[name]
+    (tmp_path / "odd.npz").write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        load_image_set(tmp_path / "odd.npz")
+    assert "\n" not in str(raised.value)
+
+
+def test_other_arrays_of_an_npz_file_are_left_alone(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=IMAGES, more=np.array([None]))
+    assert load_image_set(tmp_path / "a.npz").images.shape == (2, 4, 4, 3)

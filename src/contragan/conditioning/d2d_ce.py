@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from contragan.conditioning.embedding import EmbeddingHead, EmbeddingSettings, Pairs, unit
+from contragan.conditioning.embedding import ConfiguredHead, EmbeddingSettings, Pairs, unit
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
 
@@ -51,21 +51,10 @@ class D2DCEConfig(EmbeddingSettings):
         return D2DCEHead(feature_dim, num_classes, layers, self)
 
 
-class D2DCEHead(EmbeddingHead):
+class D2DCEHead(ConfiguredHead):
     """An embedding with class proxies, trained with :func:`d2d_ce`."""
 
-    def __init__(
-        self, feature_dim: int, num_classes: int, layers: Layers, config: D2DCEConfig
-    ) -> None:
-        super().__init__(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=config.embedding_dim,
-            projection_head=config.projection_head,
-            weight=config.weight,
-        )
-        self.config = config
+    config: D2DCEConfig
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None

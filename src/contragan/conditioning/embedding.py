@@ -87,6 +87,27 @@ class EmbeddingHead(Conditioning):
         return {name: self.weight * term for name, term in terms.items()}
 
 
+class ConfiguredHead(EmbeddingHead):
+    """An :class:`EmbeddingHead` built from its settings, which stay at hand as ``config``."""
+
+    has_proxies: ClassVar[bool] = True
+    config: EmbeddingSettings
+
+    def __init__(
+        self, feature_dim: int, num_classes: int, layers: Layers, config: EmbeddingSettings
+    ) -> None:
+        super().__init__(
+            feature_dim,
+            num_classes,
+            layers,
+            embedding_dim=config.embedding_dim,
+            projection_head=config.projection_head,
+            weight=config.weight,
+            proxies=self.has_proxies,
+        )
+        self.config = config
+
+
 def unit(embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
     """Vectors of length 1, in float32 or wider."""
     return F.normalize(embedding.to(torch.promote_types(embedding.dtype, torch.float32)), dim=1)

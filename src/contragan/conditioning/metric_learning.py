@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from contragan.conditioning.embedding import (
-    EmbeddingHead,
+    ConfiguredHead,
     EmbeddingSettings,
     Pairs,
     masked_logsumexp,
@@ -103,26 +103,11 @@ class NPairConfig(EmbeddingSettings):
         return n_pair_loss(pairs, self.temperature)
 
 
-class MetricLearningHead(EmbeddingHead):
+class MetricLearningHead(ConfiguredHead):
     """An embedding without class proxies, trained with the loss of its settings."""
 
-    def __init__(
-        self,
-        feature_dim: int,
-        num_classes: int,
-        layers: Layers,
-        config: PairConfig | TripletConfig | NPairConfig,
-    ) -> None:
-        super().__init__(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=config.embedding_dim,
-            projection_head=config.projection_head,
-            weight=config.weight,
-            proxies=False,
-        )
-        self.config = config
+    has_proxies = False
+    config: PairConfig | TripletConfig | NPairConfig
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from contragan.conditioning.embedding import EmbeddingHead, EmbeddingSettings, own_columns, unit
+from contragan.conditioning.embedding import ConfiguredHead, EmbeddingSettings, own_columns, unit
 from contragan.distributed import gather
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
@@ -60,26 +60,14 @@ class NTXentConfig(EmbeddingSettings):
         return NTXentHead(feature_dim, num_classes, layers, self)
 
 
-class NTXentHead(EmbeddingHead):
+class NTXentHead(ConfiguredHead):
     """An embedding without class proxies, trained with :func:`nt_xent`."""
 
     needs_view = True
-
-    def __init__(
-        self, feature_dim: int, num_classes: int, layers: Layers, config: NTXentConfig
-    ) -> None:
-        super().__init__(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=config.embedding_dim,
-            projection_head=config.projection_head,
-            weight=config.weight,
-            proxies=False,
-        )
-        self.temperature = config.temperature
+    has_proxies = False
+    config: NTXentConfig
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None
         assert output.view is not None
-        return {"nt_xent": nt_xent(output.embedding, output.view, self.temperature)}
+        return {"nt_xent": nt_xent(output.embedding, output.view, self.config.temperature)}

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from contragan.conditioning.embedding import EmbeddingHead, EmbeddingSettings, unit
+from contragan.conditioning.embedding import ConfiguredHead, EmbeddingSettings, unit
 from contragan.errors import UserError
 from contragan.layers import Layers
 from contragan.types import DiscriminatorOutput, Terms
@@ -51,24 +51,13 @@ class ProxyNCAConfig(EmbeddingSettings):
         return ProxyNCAHead(feature_dim, num_classes, layers, self)
 
 
-class ProxyNCAHead(EmbeddingHead):
+class ProxyNCAHead(ConfiguredHead):
     """An embedding with class proxies, trained with :func:`proxy_nca`."""
 
-    def __init__(
-        self, feature_dim: int, num_classes: int, layers: Layers, config: ProxyNCAConfig
-    ) -> None:
-        super().__init__(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=config.embedding_dim,
-            projection_head=config.projection_head,
-            weight=config.weight,
-        )
-        self.temperature = config.temperature
+    config: ProxyNCAConfig
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None
         assert output.proxies is not None
-        loss = proxy_nca(output.embedding, output.proxies, output.label, self.temperature)
+        loss = proxy_nca(output.embedding, output.proxies, output.label, self.config.temperature)
         return {"proxy_nca": loss}

@@ -69,12 +69,13 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def comparison_table(records: Mapping[str, EvaluationRecord]) -> Table:
     """A table for the terminal: a column a record, first scores, then differences in protocol."""
     from rich.table import Table
+    from rich.text import Text
 
     found = compare(records)
     table = Table(title="evaluations side by side", title_justify="left")
     table.add_column("")
     for name in found.names:
-        table.add_column(name)
+        table.add_column(Text(name))
     for metric, values in found.scores.items():
         holder = next(record for record in records.values() if metric in record.values)
         cells = ["-" if value is None else f"{value:.4g}" for value in values]
@@ -83,5 +84,5 @@ def comparison_table(records: Mapping[str, EvaluationRecord]) -> Table:
         table.add_section()
         table.add_row("[bold]differs: not comparable[/bold]", *[""] * len(found.names))
         for path, row in found.differences.items():
-            table.add_row(path, *["-" if value is None else str(value) for value in row])
+            table.add_row(path, *[Text("-" if value is None else str(value)) for value in row])
     return table

@@ -210,6 +210,8 @@ def load_extractor(
     if name == "pixels":
         if image_shape is None:
             raise UserError("the pixels extractor needs the shape of the images")
+        if weights is not None:
+            raise UserError("the pixels extractor has no weights: leave out --weights")
         return PixelExtractor(image_shape, device)
     makers: dict[str, Callable[..., FeatureExtractor]] = {
         "efficientnet-lite0": extractors.efficientnet_lite0,

@@ -97,13 +97,14 @@ def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
 def to_table(record: EvaluationRecord) -> Table:
     """A table for the terminal: scores, protocol, accuracy per class."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="evaluation", show_header=False, title_justify="left")
     for title, value in table_rows(record):
-        table.add_row(title, value)
+        table.add_row(Text(title), Text(value))
     if record.class_fidelity is not None:
         per_class = record.class_fidelity["class_accuracy"]
-        table.add_row("accuracy per class", _short(per_class))
+        table.add_row("accuracy per class", Text(_short(per_class)))
     return table
 
 

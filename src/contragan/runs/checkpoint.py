@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,10 +84,14 @@ def mark_best(folder: Path, checkpoint: Path) -> None:
 
 def prune(folder: Path) -> None:
     """Remove all but the newest checkpoints and the best, and what killed runs left."""
-    best = pointer(folder, "best")
-    for path in checkpoints(folder)[:-KEEP]:
-        if path != best:
-            shutil.rmtree(path)
+    try:
+        best = pointer(folder, "best")
+    except DamagedCheckpoint:  # any of them may be the best
+        old = []
+    else:
+        old = [path for path in checkpoints(folder)[:-KEEP] if path != best]
+    for path in old:
+        shutil.rmtree(path)
     for leftover in folder.glob(".*.tmp*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
@@ -97,11 +102,24 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def pointer(folder: Path, name: str) -> Path | None:
-    """The checkpoint that ``last`` or ``best`` names, if it is there."""
+    """The checkpoint that ``last`` or ``best`` names, if it is there.
+
+    Raises:
+        DamagedCheckpoint: the file names no checkpoint.
+    """
     file = folder / name
     if not file.is_file():
         return None
-    path = folder / file.read_text().strip()
+    try:
+        named = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        named = ""
+    if not re.fullmatch(r"step-\d+", named):
+        raise DamagedCheckpoint(
+            f"{file} is damaged: it names no checkpoint. Take it away, or give one of the "
+            f"checkpoints in {folder}"
+        )
+    path = folder / named
     return path if path.is_dir() else None
 
 
@@ -114,7 +132,7 @@ def verify(path: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
         digests: dict[str, str] = dict(manifest["sha256"])
-        manifest["class_names"]
+        manifest["class_names"], manifest["iteration"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpoint(f"checkpoint {path} is damaged: no readable {MANIFEST}") from error
     for name, expected in digests.items():

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from contragan.files import write_text, writing_failed
+from contragan.errors import UserError
+from contragan.files import read_text, write_text, writing_failed
 
 
 class MetricsLog:
@@ -48,11 +49,27 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All records of a ``metrics.jsonl``; a line cut short by a kill is left out."""
+    """All records of a ``metrics.jsonl``; a line cut short by a kill is left out.
+
+    Raises:
+        UserError: the file cannot be read, or a line is whole but no record.
+    """
     records = []
-    for line in path.read_text().splitlines():
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             continue
+        if not _is_record(record):
+            raise UserError(
+                f"{path} is damaged: line {number} is no record with a step and a name. "
+                "Take that line out"
+            )
+        records.append(record)
     return records
+
+
+def _is_record(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return isinstance(value.get("step"), int) and isinstance(value.get("name"), str)

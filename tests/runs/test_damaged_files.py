@@ -1,0 +1,58 @@
+"""Files of a run that somebody or something has damaged: one line each."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contragan.errors import UserError
+from contragan.runs.checkpoint import DamagedCheckpoint, checkpoints, pointer, prune, verify
+from contragan.runs.log import MetricsLog, read_metrics
+
+GOOD = json.dumps({"step": 1, "name": "d/total", "value": 0.5, "unit": "nats"})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe\x00", "no UTF-8 text"),
+        (f"{GOOD}\n[1, 2]\n".encode(), "line 2 is no record"),
+        (f"{GOOD}\n3\n".encode(), "line 2 is no record"),
+        (b'{"name": "d/total"}\n', "line 1 is no record"),
+        (b'{"step": null, "name": "d/total"}\n', "line 1 is no record"),
+    ],
+)
+def test_damaged_metrics(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_metrics(tmp_path / "metrics.jsonl")
+    with pytest.raises(UserError, match=message):
+        MetricsLog(tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == content
+
+
+def test_missing_metrics(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot read .*metrics\.jsonl"):
+        read_metrics(tmp_path / "metrics.jsonl")
+
+
+def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(f'{GOOD}\n{{"step": 2, "na')
+    assert read_metrics(tmp_path / "metrics.jsonl") == [json.loads(GOOD)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"..", b"step-"])
+def test_damaged_pointers_lose_no_checkpoint(content: bytes, tmp_path: Path) -> None:
+    for step in range(4):
+        (tmp_path / f"step-{step:07d}").mkdir()
+    (tmp_path / "best").write_bytes(content)
+    with pytest.raises(DamagedCheckpoint, match="best is damaged: it names no checkpoint"):
+        pointer(tmp_path, "best")
+    prune(tmp_path)
+    assert len(checkpoints(tmp_path)) == 4
+
+
+def test_a_manifest_without_its_iteration(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"class_names": [], "sha256": {}}))
+    with pytest.raises(DamagedCheckpoint, match=r"no readable manifest\.json"):
+        verify(tmp_path)
