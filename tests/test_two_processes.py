@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 import torch
 import torch.multiprocessing as mp
-from two_process_work import CONDITIONINGS, loss_and_gradients, probability, work
+from two_process_work import (
+    CONDITIONINGS,
+    loss_and_gradients,
+    normalized,
+    probability,
+    work,
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +40,16 @@ def test_adaptive_probability(two: list[dict[str, Any]]) -> None:
     assert expected.item() == pytest.approx(0.16)
     for found in two:
         torch.testing.assert_close(found["ada"], expected, rtol=0, atol=0)
+
+
+def test_synchronized_batch_norm(two: list[dict[str, Any]]) -> None:
+    """Loss, gradients and running statistics, against PyTorch's own norm on the whole batch."""
+    loss, images, *rest = normalized(slice(None))
+    first, second = (found["batch norm"] for found in two)
+    torch.testing.assert_close((first[0] + second[0]) / 2, loss)
+    together = torch.cat([first[1], second[1]]) / 2
+    torch.testing.assert_close(together, images, rtol=1e-4, atol=1e-7)
+    for one, other, expected in zip(first[2:], second[2:], rest, strict=True):
+        torch.testing.assert_close((one + other) / 2, expected, rtol=1e-4, atol=1e-6)
+    for one, other in zip(first[-6:], second[-6:], strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from contragan.augmentation.ada import AdaptiveConfig
 from contragan.conditioning import Conditioning
@@ -16,6 +16,7 @@ from contragan.conditioning.metric_learning import NPairConfig, PairConfig, Trip
 from contragan.conditioning.nt_xent import NTXentConfig
 from contragan.conditioning.proxy_nca import ProxyNCAConfig
 from contragan.layers import Layers
+from contragan.networks.normalization import BatchNorm2d, synchronized
 from contragan.types import DiscriminatorOutput
 
 FEATURES, CLASSES, BATCH = 6, 3, 8
@@ -96,6 +97,26 @@ def probability(rows: slice) -> Tensor:
     return augmentation.probability  # type: ignore[no-any-return]
 
 
+def normalized(rows: slice) -> list[Tensor]:
+    """The loss of a batch-normalised network on some rows, its gradients, and its statistics."""
+    torch.manual_seed(2)
+    network = nn.Sequential(
+        BatchNorm2d(3, eps=1e-5, momentum=0.1),
+        nn.Conv2d(3, 4, 3),
+        BatchNorm2d(4, eps=1e-5, momentum=0.1, affine=False),
+    )
+    images = (torch.randn(BATCH, 3, 5, 5) * 3 + 20)[rows]
+    weights = torch.randn(BATCH, 4, 3, 3)[rows]
+    images = images.clone().requires_grad_()
+    with synchronized(network):
+        loss = (network(images) * weights).square().mean()
+    loss.backward()
+    assert images.grad is not None
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    statistics = [buffer.double() for buffer in network.buffers()]
+    return [loss.detach(), images.grad, *gradients, *statistics]
+
+
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -107,5 +128,6 @@ def work(rank: int, folder: str) -> None:
         name: loss_and_gradients(settings, rows) for name, settings in CONDITIONINGS.items()
     }
     found["ada"] = probability(rows)
+    found["batch norm"] = normalized(rows)
     torch.save(found, os.path.join(folder, f"{rank}.pt"))
     dist.destroy_process_group()

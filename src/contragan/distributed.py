@@ -46,3 +46,25 @@ def gather(local: Tensor) -> Tensor:
         return local
     gathered: Tensor = _Gather.apply(local)
     return gathered
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        total = local.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        # Every process's loss depends on the sum; a function itself, so that it has a gradient.
+        total: Tensor = _Sum.apply(gradients[0])
+        return total
+
+
+def mean_over_processes(local: Tensor) -> Tensor:
+    """The mean of all processes' tensors, with a gradient in the sense of :func:`gather`."""
+    if world_size() == 1:
+        return local
+    total: Tensor = _Sum.apply(local)
+    return total / world_size()

@@ -129,7 +129,7 @@ class _Normalize(torch.autograd.Function):
         with _full_precision(weights[0]):
             # Copied, so that a later iteration cannot change what backward needs.
             vectors = [norm.u for norm in norms] + [norm.columns(w).flatten() for norm, w in pairs]
-            vectors = list(torch.cat(vectors).split([len(vector) for vector in vectors]))
+            vectors = list(torch.split(torch.cat(vectors), [len(vector) for vector in vectors]))
             u, v = vectors[: len(norms)], vectors[len(norms) :]
             images = [torch.mv(norm.matrix(w, w), x) for (norm, w), x in zip(pairs, v, strict=True)]
             sigmas = [torch.dot(x, image) for x, image in zip(u, images, strict=True)]
@@ -140,7 +140,7 @@ class _Normalize(torch.autograd.Function):
         return tuple(normalized)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         count = len(gradients)
         saved: tuple[Tensor, ...] = ctx.saved_tensors

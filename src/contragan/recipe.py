@@ -54,6 +54,7 @@ class TrainingConfig(Config):
     generator_optimizer: AdamConfig
     ema: EMAConfig | None
     precision: Literal["fp32", "bf16"]
+    synchronized_batch_norm: bool = False
     log_every_iterations: int = Field(gt=0)
     sample_every_iterations: int = Field(gt=0)
     checkpoint_every_iterations: int = Field(gt=0)

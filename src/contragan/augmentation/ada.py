@@ -50,6 +50,8 @@ class AdaptiveAugmentation(Augmentation):
     Source: Karras et al. 2020 (StyleGAN2-ADA), Sec. 3 and Appendix B.
     """
 
+    capturable = False
+
     def __init__(self, config: AdaptiveConfig, device: torch.device) -> None:
         self.config = config
         self.probability = torch.zeros((), device=device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,9 @@ class Augmentation:
     Differentiable in the images, so that the generator learns through it. This base class is no
     augmentation at all.
     """
+
+    capturable: ClassVar[bool] = True
+    """Whether every update launches the same work on the device, whatever was observed."""
 
     def __call__(
         self, images: Float[Tensor, "B C H W"], random: torch.Generator

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
+from contragan.allocation import keep_freed_memory
 from contragan.bench.memory import check_memory, forget_peak, peak_memory
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
@@ -30,6 +31,9 @@ CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet": 1000}
 """Classes of synthetic data, where they are not ten."""
 
 SYNTHETIC_BATCHES = 4
+
+TURN = 5
+"""Iterations that a step makes before it is the other's turn."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,28 @@ class Clock:
 
 
 class Runner:
-    """Runs whole iterations of a step as the training loop does, and keeps their times."""
+    """Runs whole iterations of a step as the training loop does, and keeps their times.
 
-    def __init__(self, step: Step, ema: EMA | None) -> None:
+    ``keeps_memory`` says whether it runs with the allocator's setting that training has.
+    """
+
+    def __init__(self, step: Step, ema: EMA | None, keeps_memory: bool = True) -> None:
+        self.keeps_memory = keeps_memory
         self.step = step
         self.ema = ema
         self.times = Times()
         self.done = 0
         self.clock = Clock(step.fabric.device)
         self.meters = [TermMeter(name, step.fabric.device) for name in ("d", "g")]
+
+    def turn(self, iterations: int) -> None:
+        """Some iterations, after one that is not counted: it finds memory as the other left it."""
+        keep_freed_memory(self.keeps_memory)
+        counted, self.times = self.times, Times()
+        self.iterate()
+        self.times = counted
+        for _ in range(iterations):
+            self.iterate()
 
     def iterate(self) -> None:
         """One iteration."""
@@ -130,15 +147,14 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
     for _ in range(request.warmup):
         ours.iterate()
     peak = peak_memory(device)
-    plain = Runner(plain_step(ours.step, setup), None)
-    for _ in range(request.warmup):
-        plain.iterate()
+    plain = Runner(plain_step(ours.step, setup), None, keeps_memory=False)
+    plain.turn(request.warmup - 1)
     flops, reference_flops = ours.flops(), plain.flops()
     ours.times, plain.times = Times(), Times()
     rates = [matmul_rate(ours.step)]
-    for index in range(request.iterations):
-        for runner in (ours, plain) if index % 2 else (plain, ours):
-            runner.iterate()
+    for start in range(0, request.iterations, TURN):
+        for runner in (ours, plain):
+            runner.turn(min(TURN, request.iterations - start))
     rates.append(matmul_rate(ours.step))
     for runner in (ours, plain):
         runner.check()

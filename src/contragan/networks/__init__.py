@@ -21,7 +21,7 @@ from contragan.networks.dcgan import (
     DCGANTrunkConfig,
     check_dcgan,
 )
-from contragan.networks.normalization import has_batch_statistics
+from contragan.networks.normalization import has_batch_statistics, synchronized
 from contragan.networks.resgan import (
     ResGANGenerator,
     ResGANGeneratorConfig,
@@ -58,6 +58,7 @@ __all__ = [
     "check_trunk",
     "has_batch_statistics",
     "set_folded",
+    "synchronized",
 ]
 
 

@@ -21,7 +21,7 @@ from contragan.networks.base import (
     check_resolution,
 )
 from contragan.networks.blocks import channels_last_like
-from contragan.networks.normalization import ConditionalBatchNorm2d, trunk_norm
+from contragan.networks.normalization import BatchNorm2d, ConditionalBatchNorm2d, trunk_norm
 
 WIDTHS: dict[int, tuple[float, ...]] = {
     16: (4, 2, 1),
@@ -84,7 +84,7 @@ class _Deconv(nn.Module):
                 out_channels, num_classes, layers=layers, eps=eps, momentum=momentum
             )
         else:
-            self.norm = nn.BatchNorm2d(out_channels, eps=eps, momentum=config.batch_norm_momentum)
+            self.norm = BatchNorm2d(out_channels, eps=eps, momentum=config.batch_norm_momentum)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         given = () if condition is None else (condition,)

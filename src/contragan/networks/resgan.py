@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from contragan.layers import Layers
 from contragan.networks.base import GeneratorSettings
-from contragan.networks.normalization import ConditionalBatchNorm2d
+from contragan.networks.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.networks.residual import LAYOUTS, ResidualGenerator, ResidualTrunkConfig
 
 
@@ -49,7 +49,7 @@ class ResGANGenerator(ResidualGenerator):
                     eps=config.batch_norm_eps,
                     momentum=config.conditional_batch_norm_momentum,
                 )
-            return nn.BatchNorm2d(
+            return BatchNorm2d(
                 channels, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
             )
 

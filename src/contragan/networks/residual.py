@@ -21,6 +21,7 @@ from contragan.networks.base import (
     check_resolution,
 )
 from contragan.networks.blocks import GeneratorBlock, TrunkBlock, channels_last_like
+from contragan.networks.normalization import BatchNorm2d
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class ResidualGenerator(Generator):
         self.attention_after_block = config.attention_after_block
         if config.attention_after_block is not None:
             self.attention = SelfAttention(outs[config.attention_after_block - 1], layers=layers)
-        self.norm = nn.BatchNorm2d(
+        self.norm = BatchNorm2d(
             outs[-1], eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
         )
         self.to_image = layers.conv2d(outs[-1], image_channels, 3, padding=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from contragan.augmentation import Augmentation
 from contragan.build import GAN
 from contragan.distributed import world_size
 from contragan.layers import shared_weights
-from contragan.networks import has_batch_statistics
+from contragan.networks import has_batch_statistics, synchronized
 from contragan.randomness import random_generator
 from contragan.regularizers import Context, DiscriminatorContext, Players
 from contragan.training.objective import Objective
@@ -78,6 +78,7 @@ class Step:
     accumulation_steps: int
     discriminator_steps: int
     augmentation: Augmentation = field(default_factory=Augmentation)
+    synchronized_batch_norm: bool = False
 
     def __post_init__(self) -> None:
         share, rest = divmod(self.batch_size, self.accumulation_steps * world_size())
@@ -90,10 +91,17 @@ class Step:
         # Batch statistics of a mixed batch are neither real's nor generated images'.
         self.one_pass = not has_batch_statistics(self.gan.discriminator)
 
+    def counters(self, update: int, part: int, *purpose: str) -> tuple[int | str, ...]:
+        """What a draw is seeded from."""
+        return (self.seed, update, part, self.fabric.global_rank, *purpose)
+
+    def random(self, update: int, part: int, *purpose: str) -> torch.Generator:
+        """A generator for one purpose in one part of one update."""
+        return random_generator(self.fabric.device, *self.counters(update, part, *purpose))
+
     def draw(self, update: int, part: int, purpose: str) -> Draw:
         """Latents and labels for one part of one update."""
-        device = self.fabric.device
-        random = random_generator(device, self.seed, update, part, self.fabric.global_rank, purpose)
+        device, random = self.fabric.device, self.random(update, part, purpose)
         label = self.labels.draw(self.part_size, random)
         latent = torch.randn(
             self.part_size, self.gan.generator.latent_dim, generator=random, device=device
@@ -116,8 +124,7 @@ class Step:
         """Both networks, with the randomness of one part of one update."""
 
         def random(use: str) -> torch.Generator:
-            rank = self.fabric.global_rank
-            return random_generator(self.fabric.device, self.seed, update, part, rank, purpose, use)
+            return self.random(update, part, purpose, use)
 
         return Players(
             generator=self.gan.generator,
@@ -134,21 +141,27 @@ class Step:
         latent, terms = self.objective.optimize_latents(players, draw.latent, draw.label)
         return self.gan.generator(latent, draw.label), latent, terms
 
+    @contextmanager
+    def _pass(self, part: int) -> Iterator[None]:
+        """How both networks run: autocast, and their weights normalised once."""
+        with ExitStack() as stack:
+            stack.enter_context(self.fabric.autocast())
+            for network in (self.gan.generator, self.gan.discriminator):
+                stack.enter_context(shared_weights(network, iterate=part == 0))
+                if self.synchronized_batch_norm:
+                    stack.enter_context(synchronized(network))
+            yield
+
     def discriminator_step(self, update: int, parts: list[Batch]) -> Terms:
         """Update the discriminator once; returns its detached terms."""
-        discriminator, generator = self.gan.discriminator, self.gan.generator
         totals: Terms = {}
-        with frozen(generator):
+        with frozen(self.gan.generator):
             for part, real in enumerate(parts):
-                with (
-                    self.fabric.autocast(),
-                    shared_weights(generator, part == 0),
-                    shared_weights(discriminator, part == 0),
-                ):
+                with self._pass(part):
                     terms = self._discriminator_part(update, part, real)
                 self._backward(terms, totals)
-        self._update(self.discriminator_optimizer, discriminator)
-        self.objective.after_update(discriminator)
+        self._update(self.discriminator_optimizer, self.gan.discriminator)
+        self.objective.after_update(self.gan.discriminator)
         self.augmentation.adapt()
         return totals
 
@@ -187,18 +200,13 @@ class Step:
 
     def generator_step(self, iteration: int) -> Terms:
         """Update the generator once; returns its detached terms."""
-        discriminator, generator = self.gan.discriminator, self.gan.generator
         totals: Terms = {}
-        with frozen(discriminator):
+        with frozen(self.gan.discriminator):
             for part in range(self.accumulation_steps):
-                with (
-                    self.fabric.autocast(),
-                    shared_weights(generator, part == 0),
-                    shared_weights(discriminator, part == 0),
-                ):
+                with self._pass(part):
                     terms = self._generator_part(iteration, part)
                 self._backward(terms, totals)
-        self._update(self.generator_optimizer, generator)
+        self._update(self.generator_optimizer, self.gan.generator)
         return totals
 
     def _generator_part(self, iteration: int, part: int) -> Terms:
