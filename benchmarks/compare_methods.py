@@ -1,7 +1,8 @@
-"""Does every method learn? All digits recipes, several seeds, equal iterations, one table.
+"""Does every method learn? A data set's recipes, several seeds, equal iterations, one table.
 
-python benchmarks/methods_on_digits.py --out runs/methods
-python benchmarks/methods_on_digits.py --methods contragan,projgan --seeds 0 --iterations 100
+python benchmarks/compare_methods.py --out runs/methods
+python benchmarks/compare_methods.py --methods contragan,projgan --seeds 0 --iterations 100
+python benchmarks/compare_methods.py --family cifar10 --data PATH --methods contragan,reacgan
 
 Started again with the same --out, it goes on where it stopped: finished runs are only read.
 """
@@ -24,26 +25,24 @@ from contragan.runs.log import read_metrics
 from contragan.runs.run import is_run
 from contragan.training.train import Request, train
 
-FAMILY = "digits/"
 SCORES = {"frechet_distance": "Fréchet distance", "class_accuracy": "class accuracy"}
 
 
-def chosen_methods(text: str | None) -> list[str]:
-    """The recipes' names after ``digits/``, all of them by default."""
-    every = [name.removeprefix(FAMILY) for name in recipe_names() if name.startswith(FAMILY)]
+def chosen_methods(family: str, text: str | None) -> list[str]:
+    """The recipes' names after ``family/``, all of them by default."""
+    names = [name.partition("/") for name in recipe_names()]
+    every = [method for group, _, method in names if group == family]
     methods = every if text is None else [name.strip() for name in text.split(",")]
     for method in methods:
         if method not in every:
-            raise UserError(f"no recipe digits/{method}{nearest(method, every)}")
+            raise UserError(f"no recipe {family}/{method}{nearest(method, every)}")
     return methods
 
 
-def run_once(folder: Path, method: str, seed: int, overrides: list[str]) -> None:
-    """Train one method with one seed, from wherever its folder stands."""
-    name = FAMILY + method
-    request = Request(
-        name, load_recipe(name, overrides), seed=seed, out=folder, resume=is_run(folder)
-    )
+def run_once(folder: Path, name: str, seed: int, data: Path | None, overrides: list[str]) -> None:
+    """Train one recipe with one seed, from wherever its folder stands."""
+    recipe, resume = load_recipe(name, overrides), is_run(folder)
+    request = Request(name, recipe, data=data, seed=seed, out=folder, resume=resume)
     train(request, Console(quiet=True))
 
 
@@ -78,10 +77,12 @@ def table(scores: dict[str, list[dict[str, float]]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/methods-on-digits"))
-    parser.add_argument("--methods", help="recipes after digits/, separated by commas")
+    parser.add_argument("--out", type=Path, default=Path("runs/methods"))
+    parser.add_argument("--family", default="digits", help="the recipes' data set")
+    parser.add_argument("--data", type=Path, help="its folder; digits needs none")
+    parser.add_argument("--methods", help="recipes after FAMILY/, separated by commas")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--iterations", type=int, default=1500)
+    parser.add_argument("--iterations", type=int, default=1200)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
@@ -93,12 +94,12 @@ def main() -> None:
     ]
     scores: dict[str, list[dict[str, float]]] = {}
     try:
-        for method in chosen_methods(options.methods):
+        for method in chosen_methods(options.family, options.methods):
             scores[method] = []
             for seed in seeds:
                 folder = options.out / f"{method}-{options.iterations}" / str(seed)
                 if final_scores(folder, options.iterations) is None:
-                    run_once(folder, method, seed, overrides)
+                    run_once(folder, f"{options.family}/{method}", seed, options.data, overrides)
                 if (final := final_scores(folder, options.iterations)) is not None:
                     scores[method].append(final)
                     shown = "  ".join(
@@ -107,9 +108,10 @@ def main() -> None:
                     print(f"{method} seed {seed}: {shown}", flush=True)
     except UserError as error:
         parser.exit(2, f"error: {error}\n")
-    evaluation = load_recipe("digits/contragan", overrides).evaluation
+    evaluation = load_recipe(f"{options.family}/{next(iter(scores))}", overrides).evaluation
     print(
-        f"\n{table(scores)}\n\nscikit-learn's digits, 16 x 16; {options.iterations} iterations; "
+        f"\n{table(scores)}\n\n{options.family}; {' '.join(options.overrides)}\n"
+        f"{options.iterations} iterations; "
         f"seeds {options.seeds}; features {evaluation.features}, reference {evaluation.reference}; "
         f"torch {version('torch')}, {platform.machine()}, {torch.get_num_threads()} threads"
     )
