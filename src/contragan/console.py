@@ -17,7 +17,8 @@ def make_console() -> Console:
 
 def note(console: Console, text: str) -> None:
     """Print a line as it is: no wrapping, no markup, no colours of its own."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    readable = text.encode(errors="backslashreplace").decode()  # a file's name may be any bytes
+    console.print(readable, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
