@@ -26,8 +26,9 @@ Namer = Callable[[Sequence[str]], Sequence[str]]
 class FolderConfig(DatasetConfig):
     """A user's own folder of class folders.
 
-    Either ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, valid, validation, in
-    capitals or not), or ``PATH/<class>/``, of which ``test_fraction`` of each class is held out as the test split.
+    Either ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, valid, validation; in
+    capitals or not), or ``PATH/<class>/``, of which ``test_fraction`` of each class is held out as
+    the test split.
     """
 
     enlarges: ClassVar[bool] = False
