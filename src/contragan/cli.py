@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -22,6 +24,17 @@ app = typer.Typer(
 recipes_app = typer.Typer(help="List recipes, or show one.", invoke_without_command=True)
 app.add_typer(recipes_app, name="recipes")
 
+
+def _path(text: str) -> Path:
+    """A path of the command line; shells expand ``~`` in some places only."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{text}: there is no such user") from error
+
+
+PathOption = partial(typer.Option, parser=_path, metavar="PATH")
+PathArgument = partial(typer.Argument, parser=_path)
 Which = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: same result.")]
 
@@ -41,7 +54,10 @@ def main() -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        sys.exit(1)
+        from contragan.console import silence_output
+
+        silence_output()
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         full = error.errno == errno.ENOSPC
         print(
@@ -88,7 +104,7 @@ def show(name: Annotated[str, typer.Argument(help="A recipe's name.")]) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or the path of a YAML file.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the data set (digits needs none).")
+        Path | None, PathOption(help="Folder of the data set (digits needs none).")
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -96,7 +112,7 @@ def train(
     ] = None,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; default runs/RECIPE/SEED.")
+        Path | None, PathOption(help="Folder of the run; default runs/RECIPE/SEED.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
@@ -136,7 +152,7 @@ def train(
 
 @app.command()
 def sample(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or one of its checkpoints.")],
+    run: Annotated[Path, PathArgument(help="A run's folder, or one of its checkpoints.")],
     classes: Annotated[
         str | None, typer.Option(help="Names or indices, separated by commas; default all.")
     ] = None,
@@ -148,7 +164,7 @@ def sample(
     ] = None,
     seed: Seed = 0,
     out: Annotated[
-        Path, typer.Option(help="FILE.png: a grid; FILE.npz: arrays; else a folder of PNGs.")
+        Path, PathOption(help="FILE.png: a grid; FILE.npz: arrays; else a folder of PNGs.")
     ] = Path("samples.png"),
     which: Which = "best",
 ) -> None:
@@ -172,7 +188,7 @@ def sample(
 def evaluate(
     targets: Annotated[
         list[Path],
-        typer.Argument(
+        PathArgument(
             help="A run or a checkpoint; or GENERATED REFERENCE, two folders or .npz files; "
             "or, with --compare, several runs."
         ),
@@ -204,10 +220,10 @@ def evaluate(
         str | None, typer.Option(help="Another resizing than the extractor's own.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="File with the extractor's weights (inception).")
+        Path | None, PathOption(help="File with the extractor's weights (inception).")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the data set; default where the run had it.")
+        Path | None, PathOption(help="Folder of the data set; default where the run had it.")
     ] = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
@@ -218,7 +234,7 @@ def evaluate(
         bool | None, typer.Option("--ema/--no-ema", help="Moving average of the weights, or not.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the record to this file as well.")
+        Path | None, PathOption("--json", help="Write the record to this file as well.")
     ] = None,
 ) -> None:
     """Score a generator, or images that anything generated, with the whole protocol."""
@@ -226,10 +242,12 @@ def evaluate(
 
     from contragan.console import make_console, note
     from contragan.evaluation import Choice, compare_runs, evaluate_files, evaluate_run
-    from contragan.files import write_text
+    from contragan.files import check_writable, write_text
     from contragan.metrics import to_table
 
     console = make_console()
+    if json_file is not None:
+        check_writable(json_file.parent, "--json in")
     if compare:
         console.print(compare_runs(targets))
         return
@@ -266,7 +284,7 @@ def evaluate(
 def bench(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or the path of a YAML file.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the data set; default synthetic images.")
+        Path | None, PathOption(help="Folder of the data set; default synthetic images.")
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -277,7 +295,7 @@ def bench(
         str | None, typer.Option(help="Batch sizes, separated by commas; default the recipe's.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file as well.")
+        Path | None, PathOption("--json", help="Write the figures to this file as well.")
     ] = None,
 ) -> None:
     """Measure a recipe's training step against a plain one, and against this machine."""
@@ -286,10 +304,12 @@ def bench(
     from contragan.bench.measure import BenchRequest, bench_batches
     from contragan.bench.report import to_table
     from contragan.console import make_console
-    from contragan.files import write_text
+    from contragan.files import check_writable, write_text
     from contragan.recipe import load_recipe
 
     console = make_console()
+    if json_file is not None:
+        check_writable(json_file.parent, "--json in")
     request = BenchRequest(recipe, load_recipe(recipe, overrides), data, iterations)
     results = []
     for result in bench_batches(request, batches, console):
@@ -302,16 +322,16 @@ def bench(
 
 @app.command("import-studiogan")
 def import_studiogan(
-    generator: Annotated[Path, typer.Option(help="Checkpoint of G, or of its moving average.")],
-    discriminator: Annotated[Path, typer.Option(help="Checkpoint of D.")],
+    generator: Annotated[Path, PathOption(help="Checkpoint of G, or of its moving average.")],
+    discriminator: Annotated[Path, PathOption(help="Checkpoint of D.")],
     recipe: Annotated[str, typer.Option(help="The recipe of the same networks.")],
-    out: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    out: Annotated[Path, PathOption(help="Folder of the new run.")],
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the data set, for its classes' names.")
+        Path | None, PathOption(help="Folder of the data set, for its classes' names.")
     ] = None,
 ) -> None:
     """Make a run from PyTorch-StudioGAN's checkpoints."""
