@@ -134,7 +134,12 @@ def train(request: Request, console: Console) -> Outcome:
 def set_up(request: Request, console: Console) -> Setup:
     """Start the processes, and load the data and the features; nothing is written yet."""
     recipe, folder = request.recipe, request.folder
-    check_folder(folder, recipe, request.seed, resume=request.resume)
+    try:
+        check_folder(folder, recipe, request.seed, resume=request.resume)
+    except OSError as error:
+        raise UserError(
+            f"--out {folder} cannot be read ({error.strerror}): give another"
+        ) from error
     fabric = start_processes(request)
     if fabric.global_rank > 0:
         console.quiet = True
@@ -194,7 +199,7 @@ def features_to_score(recipe: Recipe, device: torch.device) -> FeatureExtractor 
 
 def start_processes(request: Request) -> Fabric:
     """Start this machine's processes, on GPUs where there are any, in the recipe's precision."""
-    for name in ("lightning", "lightning.fabric"):
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     wants_bf16 = request.recipe.training.precision == "bf16"
     fabric = Fabric(
