@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,10 @@ import pytest
 from PIL import Image
 
 from contragan import cli
+from contragan.catalog import recipe_text
+from contragan.files import write_text
+from contragan.runs.checkpoint import verify
+from contragan.runs.run import is_run
 
 
 def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -99,6 +104,20 @@ def test_start_up_is_quick() -> None:
         (["train", "digits/contragan", "--set", "training.bacth_size=3"], "did you mean"),
         (["train", "folder/contragan-32"], "needs --data PATH"),
         (["train", "folder/contragan-32", "--data", "/no/such/place"], "/no/such/place"),
+        (["train", "digits/contragan", "--data", "."], "leave out --data"),
+        (["bench", "digits/contragan", "--data", "."], "leave out --data"),
+        (["train", "digits/contragan", "--out", "/dev/null/run"], "--out /dev/null/run"),
+        (["train", "digits/contragan", "--out", "a" * 999], "File name too long"),
+        (["train", "digits/contragan", "--out", "~nobody-is-called-so"], "no such user"),
+        (
+            ["bench", "digits/contragan", "--json", "/dev/null/a.json"],
+            "/dev/null cannot be written",
+        ),
+        (["evaluate", "a", "b", "--json", "/dev/null/a.json"], "/dev/null cannot be written"),
+        (["train", "digits/contragan", "--set", "evaluation.features=timm:nope"], "timm:nope"),
+        (["train", "digits/contragan", "--set", "generator.channels=100000"], "GiB are free"),
+        (["train", "digits/contragan", "--set", "generator.channels=9" + "0" * 20], "any memory"),
+        (["train", "digits/contragan", "--set", "augmentation.foo=1"], "diff_augment"),
         (["sample", "/no/such/run"], "/no/such/run"),
         (["evaluate", "/no/such/run"], "/no/such/run"),
     ],
@@ -141,6 +160,129 @@ def test_bad_folders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert (out / "samples" / "step-0000002.png").is_file()
 
 
+def test_where_to_write_is_looked_at_before_the_data(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*args: object, **kwargs: object) -> None:
+        raise AssertionError("the data was read first")
+
+    monkeypatch.setattr("contragan.evaluation.load_dataset", decode)
+    data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    words = ["train", "folder/contragan-32", "--data", str(data), *settings(SMALL_FOLDER)]
+    refused(capsys, [*words, "--out", "/dev/null/run"], "--out /dev/null/run cannot be written")
+
+
+def test_features_that_cannot_be_had(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    words = ["train", "digits/contragan", *settings(tiny), "--out", str(tmp_path / "out")]
+    words += settings(["evaluation.features=inception", "training.total_iterations=2"])
+    evaluated = [*words, "--set", "training.evaluate_every_iterations=2"]
+    refused(capsys, evaluated, "Inception weights", tmp_path / "out")
+    assert contragan(capsys, *words)[0] == 0  # which evaluates nothing
+
+
+@pytest.mark.parametrize("name", ["environment.json", "recipe.yaml", "dataset.json"])
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_half_written_is_no_run(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny: list[str],
+    name: str,
+    killed: bool,
+    exists: bool,
+) -> None:
+    def write(path: Path, text: str) -> None:
+        if path.name == name:
+            path.parent.mkdir(exist_ok=True)
+            (path.parent / f".{name}.12345678.tmp").write_text(text[:9])
+            raise OSError(28, "No space left on device")
+        write_text(path, text)
+
+    out = tmp_path / "out"
+    if exists:
+        out.mkdir()
+    words = ["train", "digits/contragan", *settings(tiny), "--out", str(out)]
+    words += ["--set", "training.total_iterations=1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("contragan.runs.run.write_text", write)
+        if killed:  # then nobody cleans up
+            patch.setattr(Path, "unlink", lambda *args, **kwargs: None)
+            patch.setattr("contragan.runs.run.shutil.rmtree", lambda *args, **kwargs: None)
+        refused(capsys, words, "the disk is full")
+    if not killed:
+        assert not [path for path in out.glob("*") if not path.name.startswith(".")]
+        assert out.exists() == exists
+    refused(capsys, [*words, "--resume"], "there is no run in")
+    assert contragan(capsys, *words)[0] == 0
+    assert is_run(out)
+
+
+def test_a_recipe_of_ones_own_is_not_overwritten(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.yaml").write_text("mine")
+    refused(capsys, ["train", "digits/contragan", "--out", str(tmp_path)], "not empty")
+    assert (tmp_path / "recipe.yaml").read_text() == "mine"
+
+
+def test_data_that_has_moved(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    words = ["train", "folder/contragan-32", "--data", str(data), "--out", str(tmp_path / "out")]
+    words += settings(SMALL_FOLDER)
+    assert contragan(capsys, *words)[0] == 0
+    data.rename(tmp_path / "moved")
+    expected = f"{data} does not exist: say where it is with --data PATH"
+    refused(capsys, [*words, "--resume"], expected)
+    refused(capsys, ["evaluate", str(tmp_path / "out"), "--features", "pixels"], expected)
+
+
+def test_home_is_expanded_in_every_path(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tiny = [*tiny, "training.total_iterations=1"]
+    (tmp_path / "my.yaml").write_text(recipe_text("digits/contragan"))
+    assert contragan(capsys, "train", "~/my.yaml", "--out=~/run", *settings(tiny))[0] == 0
+    assert contragan(capsys, "sample", "~/run", "--out", "~/a.png")[0] == 0
+    assert (tmp_path / "a.png").is_file()
+    refused(capsys, ["train", "folder/contragan-32", "--data=~/x"], f"{tmp_path / 'x'} does not")
+    refused(capsys, ["evaluate", "~/a", "~/b"], f"no images at {tmp_path / 'a'}")
+
+
+def test_a_reader_that_leaves_ends_training_with_a_checkpoint(
+    tmp_path: Path, tiny: list[str]
+) -> None:
+    command = [sys.executable, "-m", "contragan", "train", "digits/contragan"]
+    tiny = [*tiny, "training.total_iterations=100000", "training.checkpoint_every_iterations=99999"]
+    process = subprocess.Popen(
+        [*command, *settings(tiny), "--out", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith("2/100000 ")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=120) == 128 + signal.SIGPIPE
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-*")
+    assert verify(checkpoint)["iteration"] >= 4
+
+
 def test_wrong_number_of_classes_on_resume(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -149,7 +291,7 @@ def test_wrong_number_of_classes_on_resume(
     words += settings(SMALL_FOLDER)
     assert contragan(capsys, *words)[0] == 0
     draw_classes(data, {"horse": 20})
-    refused(capsys, [*words, "--resume"], "has 2 classes, but the data has 3")
+    refused(capsys, [*words, "--resume"], "has 2 classes, but the data has 3: give the data")
 
 
 def test_a_full_disk_leaves_nothing_half_written(

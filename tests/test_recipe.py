@@ -51,6 +51,10 @@ def test_exponent_without_a_point_is_a_number() -> None:
         ("training.batch_size", "path=value"),
         ("description.x=1", "is a value"),
         ("training.batch_size=[", "not valid YAML"),
+        ("training.batch_size=" + "[" * 9999, "not valid YAML"),
+        ("augmentation.policy=[color]", "'augmentation' needs its kind (valid: flip_shift, "),
+        ("augmentation.kind=adaa", "'augmentation.kind' is 'adaa', did you mean 'ada'"),
+        ("description=&x [*x]", "Circular reference"),
     ],
 )
 def test_a_wrong_override_is_explained(override: str, expected: str) -> None:

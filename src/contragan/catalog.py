@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from importlib import resources
@@ -47,7 +48,7 @@ def recipe_text(name: str) -> str:
     for packaged, file in _packaged():
         if packaged == name:
             return file.read_text()
-    path = Path(name)
+    path = Path(os.path.expanduser(name))
     if path.suffix in {".yaml", ".yml"}:
         try:
             return path.read_text()

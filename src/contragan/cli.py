@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from contragan.errors import UserError
-from contragan.files import expanded, write_text
+from contragan.files import check_writable, expanded, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,10 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
-        code = 1
+        from contragan.console import silence_output
+
+        silence_output()
+        code = 128 + signal.SIGPIPE
     except OSError as error:
         full = error.errno == errno.ENOSPC
         code = _refuse("the disk is full. Free some space and try again" if full else str(error))
@@ -385,6 +388,8 @@ def bench(
     from contragan.recipe import load_recipe
 
     console = make_console()
+    if json_file is not None:
+        check_writable(json_file.parent, "--json in")
     request = BenchRequest(recipe, load_recipe(recipe, overrides), data, iterations)
     results = []
     for result in bench_batches(request, batches, console):

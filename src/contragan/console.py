@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +12,36 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 
+class _Output(Console):
+    """Falls silent, rather than ending the program, where nobody reads its output any more."""
+
+    abandoned = False
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = self.abandoned = True
+        silence_output()
+
+
+def silence_output() -> None:
+    """Send what is still to be written to nowhere, so that Python's exit does not stumble on it."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def make_console() -> Console:
     """A console on standard output; without a terminal its lines are as long as they are."""
-    return Console(file=sys.stdout)
+    return _Output(file=sys.stdout)
+
+
+def is_abandoned(console: Console) -> bool:
+    """Whether whoever read the console's output has gone."""
+    return isinstance(console, _Output) and console.abandoned
 
 
 def note(console: Console, text: str) -> None:
     """Print a line as it is: no wrapping, no markup, no colours of its own."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    readable = text.encode(errors="backslashreplace").decode()  # a file's name may be any bytes
+    console.print(readable, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -58,30 +58,9 @@ class Evaluator:
     seed: int
     ema: bool
     console: Console
-    weights: Path | None = None
+    extractor: FeatureExtractor
     cache: Path | None = None
     closest_pairs: Callable[[ClosestPairs], None] | None = None
-    _extractor: FeatureExtractor | None = field(default=None, init=False)
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.generator.parameters()).device
-
-    @property
-    def extractor(self) -> FeatureExtractor:
-        """The feature extractor, loaded on first use and kept."""
-        if self._extractor is None:
-            reference = self.reference
-            height, width, channels = reference.images.shape[1:]
-            self._extractor = load_extractor(
-                self.config.features,
-                device=self.device,
-                weights=self.weights,
-                resize=self.config.resize,
-                precision=self.config.precision,
-                image_shape=(channels, height, width),
-            )
-        return self._extractor
 
     @property
     def reference(self) -> ImageDataset:
@@ -132,6 +111,27 @@ class Evaluator:
             return sampler.floats(labels)
 
         return draw
+
+
+def extractor_for(
+    config: EvaluationConfig,
+    data: DataConfig,
+    device: torch.device,
+    weights: Path | None = None,
+) -> FeatureExtractor:
+    """The feature extractor of an evaluation, known before any image is read.
+
+    Raises:
+        UserError: an unknown one, or weights that cannot be had.
+    """
+    return load_extractor(
+        config.features,
+        device=device,
+        weights=weights,
+        resize=config.resize,
+        precision=config.precision,
+        image_shape=(data.channels, data.resolution, data.resolution),
+    )
 
 
 def load_splits(
@@ -222,12 +222,13 @@ def evaluate_run(
     if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
         option = "--data" if choice.data else "--skip-unreadable"
         raise UserError(f"{option} means nothing to a run on digits, which are no files: leave out")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
         run.recipe.data, root, console, skip_unreadable=choice.skip_unreadable
     )
     check_classes(run, train)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
         trained.generator.to(device).to(memory_format=torch.channels_last),
@@ -238,7 +239,7 @@ def evaluate_run(
         seed=choice.seed,
         ema=trained.ema,
         console=console,
-        weights=choice.weights,
+        extractor=extractor,
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
     )
     record = evaluator(trained.iteration)

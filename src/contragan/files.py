@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from contragan.errors import UserError
 
@@ -86,6 +87,28 @@ def whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise writing_failed(path, error) from error
         raise
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Try whether a folder can be made and written in; leaves nothing behind.
+
+    Raises:
+        UserError: it cannot; names the option that asked for it.
+    """
+    made: list[Path] = []
+    try:
+        for path in (*reversed(folder.absolute().parents), folder.absolute()):
+            if not path.is_dir():
+                path.mkdir()
+                made.append(path)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{option} {folder} cannot be written ({reason}): give another") from error
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir()
 
 
 def writing_failed(path: Path, error: OSError) -> UserError:

@@ -190,7 +190,7 @@ def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Re
         return Recipe.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         raise UserError(f"recipe {name}: {_explain(error)}") from error
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a circle
         raise UserError(
             f"recipe {name}: a value is of no type a recipe can hold ({error})"
         ) from error
@@ -204,7 +204,7 @@ def dump_recipe(recipe: Recipe) -> str:
 def _parse_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{where} is not valid YAML: {problem}") from error
 
@@ -236,7 +236,7 @@ def _explain(error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False)[:3]:
         location = [str(step) for step in problem["loc"]]
-        model, path = _model_at(location)
+        model, path, kinds = _model_at(location)
         where = ".".join(path)
         if problem["type"] == "extra_forbidden":
             valid = list(model.model_fields) if model else []
@@ -244,10 +244,11 @@ def _explain(error: ValidationError) -> str:
         elif problem["type"] == "missing":
             parts.append(f"key '{where}' is missing")
         elif problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            expected = problem["ctx"].get("expected_tags", "").replace("'", "").split(", ")
-            given = problem["ctx"].get("tag", "")
-            hint = nearest(str(given), expected) if given else f" (valid: {', '.join(expected)})"
-            parts.append(f"'{where}.kind' is '{given}'{hint}")
+            given, expected = problem["ctx"].get("tag"), kinds
+            if given is None:
+                parts.append(f"'{where}' needs its kind (valid: {', '.join(expected)})")
+            else:
+                parts.append(f"'{where}.kind' is '{given}'{nearest(str(given), expected)}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
             given = problem["input"]
@@ -257,8 +258,9 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
 
 
-def _model_at(location: list[str]) -> tuple[type[BaseModel] | None, list[str]]:
-    """The model whose key a pydantic error location names, and the path without union tags."""
+def _model_at(location: list[str]) -> tuple[type[BaseModel] | None, list[str], list[str]]:
+    """The model whose key a pydantic error location names, the path without union tags, and the
+    tags to choose from where the path ends in a union."""
     model: type[BaseModel] | None = Recipe
     path: list[str] = []
     candidates: dict[str, type[BaseModel]] = {}
@@ -275,7 +277,7 @@ def _model_at(location: list[str]) -> tuple[type[BaseModel] | None, list[str]]:
             candidates = {str(_tag(m)): m for m in models if _tag(m)}
         elif step == location[-1]:
             model = parent
-    return model, path
+    return model, path, list(candidates)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

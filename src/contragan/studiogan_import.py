@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from contragan.build import GAN, build
 from contragan.data import load_dataset
 from contragan.errors import UserError
+from contragan.files import check_writable
 from contragan.recipe import Recipe
 from contragan.runs.checkpoint import save_checkpoint
-from contragan.runs.run import DatasetFacts, Run
+from contragan.runs.run import DatasetFacts, Run, is_free
 from contragan.studiogan import (
     BATCH_NORM_EPS,
     BATCH_NORM_MOMENTUM,
@@ -48,8 +49,9 @@ def import_run(request: ImportRequest) -> Run:
     Raises:
         UserError: files that cannot be read, tensors that do not map, or a folder that is taken.
     """
-    if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
+    if request.out.exists() and not (request.out.is_dir() and is_free(request.out)):
         raise UserError(f"--out {request.out} is not empty: give a new folder")
+    check_writable(request.out, "--out")
     generator_state = read_checkpoint(request.generator)
     discriminator_state = read_checkpoint(request.discriminator)
     recipe = with_their_batch_norm(request.recipe)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +69,22 @@ def test_a_class_may_be_called_train(tmp_path: Path, load: Load, draw: Draw) -> 
     assert load(tmp_path / "vehicles").class_names == ("bus", "train")
 
 
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("TRAIN", "Val")])
+def test_capitals_in_the_split_folders(tree: Path, load: Load, train: str, test: str) -> None:
+    (tree / "train").rename(tree / train)
+    (tree / "test").rename(tree / test)
+    assert load(tree).class_names == load(tree, "test").class_names == ("ant", "bee", "cow")
+    assert (len(load(tree)), len(load(tree, "test"))) == (18, 6)
+
+
+@pytest.mark.parametrize("names", [("val", "test"), ("Training", "Testing"), ("valid", "Test")])
+def test_split_folders_are_no_classes(tree: Path, load: Load, names: tuple[str, str]) -> None:
+    for old, new in zip(("train", "test"), names, strict=True):
+        (tree / old).rename(tree / new)
+    with pytest.raises(UserError, match=r"holds \w+ and \w+, but no folder called train; expected"):
+        load(tree)
+
+
 def test_chosen_classes_are_labelled_in_their_order(tree: Path, load: Load) -> None:
     data = load(tree, classes=("cow", "ant"))
     assert data.class_names == ("cow", "ant")
@@ -98,7 +116,7 @@ def test_bad_settings(config: Callable[..., DataConfig]) -> None:
 def test_missing_and_empty_folders(tmp_path: Path, load: Load, draw: Draw) -> None:
     with pytest.raises(UserError, match=r"needs --data PATH; expected PATH/train/<class>"):
         load(None)
-    with pytest.raises(UserError, match=r"nowhere does not exist; expected"):
+    with pytest.raises(UserError, match=r"nowhere does not exist: .* with --data PATH; expected"):
         load(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="is empty; expected"):
@@ -162,6 +180,40 @@ def test_unreadable_image(tree: Path, load: Load, draw: Draw, damage: str) -> No
     assert str(path) in data.notes[0]
     # The store is there now, but who does not skip still hears of it.
     with pytest.raises(UserError, match="unreadable image"):
+        load(tree)
+
+
+def test_what_is_no_image_is_said_without_a_memory_address(tree: Path, load: Load) -> None:
+    path = tree / "train" / "bee" / "text.png"
+    path.write_text("no image")
+    with pytest.raises(UserError, match=re.escape(f"{path} (not an image of a known format)")):
+        load(tree)
+
+
+@pytest.mark.parametrize("target", ["nowhere.png", "photo.png"])
+def test_a_link_that_leads_nowhere_is_unreadable(tree: Path, load: Load, target: str) -> None:
+    path = tree / "train" / "bee" / "photo.png"  # and one that leads to itself
+    path.symlink_to(target)
+    with pytest.raises(UserError, match=rf"unreadable image: {path} .*--skip-unreadable"):
+        load(tree)
+    assert load(tree, skip_unreadable=True).skipped == 1
+
+
+def test_a_link_to_a_folder_above_is_named(tree: Path, load: Load) -> None:
+    (tree / "train" / "bee" / "more").symlink_to(tree / "train" / "ant")
+    assert load(tree).class_counts.tolist() == [6, 12, 6]
+    (tree / "train" / "bee" / "again").symlink_to(tree / "train")
+    with pytest.raises(UserError, match=r"again/bee is a link to a folder that it lies in"):
+        load(tree)
+
+
+def test_a_class_name_must_be_text(tree: Path, load: Load) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        (tree / "train" / name).mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(UserError, match=r"folder b'caf\\xe9' in .*train is not UTF-8: rename it"):
         load(tree)
 
 

@@ -33,6 +33,11 @@ def test_digits(load: Load) -> None:
     assert (nearest == test.labels).mean() > 0.85
 
 
+def test_digits_are_read_from_no_folder(tmp_path: Path, load: Load) -> None:
+    with pytest.raises(UserError, match=f"not read from {tmp_path}: leave out --data"):
+        load(tmp_path, kind="digits", channels=1)
+
+
 def test_digits_fingerprint_is_of_the_content(load: Load) -> None:
     first = load(None, kind="digits", channels=1)
     assert load(None, kind="digits", channels=1).fingerprint == first.fingerprint

@@ -127,13 +127,30 @@ def test_what_a_killed_process_left_is_removed(tree: Path, load: Load, tmp_path:
     assert [path.name for path in stores(tmp_path)] == [folder.name]
 
 
-def test_a_damaged_store_is_named(tree: Path, load: Load, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"{}", b"garbage", None])
+@pytest.mark.parametrize("name", ["pixels.u8", "labels.npy", "index.json"])
+def test_a_damaged_store_is_named(
+    tree: Path, load: Load, tmp_path: Path, name: str, content: bytes | None
+) -> None:
     load(tree)
     (folder,) = stores(tmp_path)
-    with open(folder / "pixels.u8", "r+b") as file:
-        file.truncate(10)
-    with pytest.raises(UserError, match=f"{folder} are damaged"):
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{folder} are damaged: remove that folder"):
         load(tree)
+    shutil.rmtree(folder)
+    assert len(load(tree)) == 18
+
+
+def test_labels_of_other_images_are_damage(tree: Path, load: Load, tmp_path: Path) -> None:
+    load(tree)
+    (folder,) = stores(tmp_path)
+    for labels in (np.zeros(3, np.int64), np.full(18, 3), np.full(18, -1), np.zeros(18)):
+        np.save(folder / "labels.npy", labels)
+        with pytest.raises(UserError, match=f"{folder} are damaged"):
+            load(tree)
 
 
 def test_cache_that_cannot_be_written(tree: Path, tmp_path: Path, config: Any) -> None:

@@ -1,10 +1,12 @@
 """A run that is stopped anywhere and resumed equals one that was not, bit by bit."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,14 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from contragan.errors import UserError
+from contragan.evaluation import Choice, Evaluator, evaluate_run
+from contragan.metrics import EvaluationRecord
 from contragan.recipe import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
 from contragan.runs.log import read_metrics
+from contragan.training.terms import TermMeter
 from contragan.training.train import Outcome, Request, train
+from contragan.types import Terms
 
 NETWORKS = ("generator", "generator_ema", "discriminator")
 QUIET = Console(quiet=True)
@@ -56,6 +62,8 @@ def assert_same_run(left: Path, right: Path) -> None:
         assert_same_state(a, b, name)
     assert_same_state(load_trainer(last(left)), load_trainer(last(right)))
     assert measured(left) == measured(right)
+    best = [pointer(out / "checkpoints", "best") for out in (left, right)]
+    assert len({path and path.name for path in best}) == 1
 
 
 def measured(out: Path) -> list[tuple[int, str, object]]:
@@ -120,6 +128,105 @@ def test_a_damaged_last_checkpoint_is_named_and_passed_over(
     assert_same_run(tmp_path / "whole", tmp_path / "damaged")
 
 
+EVALUATED = [
+    "training.evaluate_every_iterations=3",
+    "training.generator_optimizer.learning_rate=3e-3",
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
+    """Nine iterations, evaluated at every third."""
+    out = tmp_path_factory.mktemp("evaluated") / "whole"
+    run(out, [*tiny, *EVALUATED], 9)
+    return out
+
+
+def test_an_evaluation_that_fails_loses_no_iteration(
+    tmp_path: Path, tiny: list[str], whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(evaluator: Evaluator, iteration: int) -> EvaluationRecord:
+        if iteration == 6:
+            raise UserError("no space left for features")
+        return evaluate(evaluator, iteration)
+
+    evaluate = Evaluator.__call__
+    monkeypatch.setattr(Evaluator, "__call__", fail)
+    with pytest.raises(UserError, match="no space left for features"):
+        run(tmp_path / "failed", [*tiny, *EVALUATED], 9)
+    assert last(tmp_path / "failed").name == "step-0000006"
+    monkeypatch.setattr(Evaluator, "__call__", evaluate)
+    run(tmp_path / "failed", [*tiny, *EVALUATED], 9, resume=True)
+    assert_same_run(whole, tmp_path / "failed")
+
+
+@pytest.mark.parametrize("lines_lost", [0, 1, 3])
+def test_killed_between_a_checkpoint_and_the_end_of_its_evaluation(
+    tmp_path: Path, tiny: list[str], whole: Path, lines_lost: int
+) -> None:
+    out = tmp_path / "killed"
+    run(out, [*tiny, *EVALUATED], 3)
+    (last(out) / "evaluated.json").unlink()
+    (out / "checkpoints" / "best").unlink()
+    lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (out / "metrics.jsonl").write_text("".join(lines[: len(lines) - lines_lost]))
+    run(out, [*tiny, *EVALUATED], 9, resume=True)
+    assert_same_run(whole, out)
+
+
+def test_killed_before_best_was_marked(tmp_path: Path, tiny: list[str], whole: Path) -> None:
+    out = tmp_path / "killed"
+    run(out, [*tiny, *EVALUATED], 3)
+    (out / "checkpoints" / "best").unlink()
+    run(out, [*tiny, *EVALUATED], 9, resume=True)
+    assert_same_run(whole, out)
+
+
+def test_killed_before_the_first_checkpoint(tmp_path: Path, tiny: list[str]) -> None:
+    overrides = [*tiny, *EVALUATED, "training.evaluate_at_start=true"]
+    run(tmp_path / "whole", overrides, 3)
+    run(tmp_path / "killed", overrides, 3)
+    shutil.rmtree(tmp_path / "killed" / "checkpoints")
+    run(tmp_path / "killed", overrides, 3, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_stopped_after_every_iteration(tmp_path: Path, tiny: list[str], whole: Path) -> None:
+    recipe = load_recipe("digits/contragan", [*tiny, *EVALUATED, "training.total_iterations=9"])
+    request = Request("digits/contragan", recipe, out=tmp_path / "run", max_minutes=1e-9)
+    train(request, QUIET)
+    for _ in range(8):
+        train(replace(request, resume=True), QUIET)
+    assert_same_run(whole, tmp_path / "run")
+
+
+def test_the_evaluation_at_the_end_is_no_part_of_a_longer_run(
+    tmp_path: Path, tiny: list[str], whole: Path
+) -> None:
+    """Eight iterations end with an evaluation, the best one, which nine never make."""
+    out = tmp_path / "parts"
+    run(out, [*tiny, *EVALUATED], 8)
+    finished = (out / "metrics.jsonl").read_text()
+    assert (8, "evaluation/frechet_distance") in [line[:2] for line in measured(out)]
+    best = pointer(out / "checkpoints", "best")
+    assert best == out / "checkpoints" / "step-0000008"
+    run(out, [*tiny, *EVALUATED], 8, resume=True)
+    assert (out / "metrics.jsonl").read_text() == finished
+    assert pointer(out / "checkpoints", "best") == best
+    run(out, [*tiny, *EVALUATED], 9, resume=True)
+    assert_same_run(whole, out)
+
+
+def test_what_the_user_evaluated_is_kept_on_resume(tmp_path: Path, tiny: list[str]) -> None:
+    out = tmp_path / "run"
+    run(out, [*tiny, *EVALUATED], 4)
+    evaluate_run(out, Choice(seed=7), QUIET, which="last", ema=None)
+    run(out, [*tiny, *EVALUATED], 6, resume=True)
+    records = read_metrics(out / "metrics.jsonl")
+    found = [(r["step"], r["seed"]) for r in records if r["name"] == "evaluation"]
+    assert found == [(3, 0), (4, 7), (6, 0)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_signals(tmp_path: Path, tiny: list[str], number: signal.Signals) -> None:
     command = [sys.executable, "-m", "contragan", "train", "digits/contragan"]
@@ -173,6 +280,22 @@ def test_an_infinite_loss_stops_with_iteration_and_term(tmp_path: Path, tiny: li
     with pytest.raises(UserError, match=r"loss term [dg]/\w+ became NaN or infinite at iteration"):
         run(tmp_path / "run", overrides, 50)
     assert not list((tmp_path / "run" / "checkpoints").glob("step-0000050"))
+
+
+@pytest.mark.parametrize(
+    ("bad_from", "kept"), [(2, "no checkpoint was saved"), (6, "step-0000004 is kept")]
+)
+def test_an_infinite_loss_says_what_is_kept(
+    tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch, bad_from: int, kept: str
+) -> None:
+    def add(meter: TermMeter, terms: Terms, iteration: int) -> None:
+        worse = {name: term * torch.inf for name, term in terms.items()}
+        count(meter, worse if iteration >= bad_from else terms, iteration)
+
+    count = TermMeter.add
+    monkeypatch.setattr(TermMeter, "add", add)
+    with pytest.raises(UserError, match=f"at iteration {bad_from}: .*{kept}"):
+        run(tmp_path / "run", tiny, 50)
 
 
 def test_records_are_json_with_units(tmp_path: Path, tiny: list[str]) -> None:

@@ -70,10 +70,9 @@ def load_dataset(
     if store.failures:
         first = store.failures[0]
         notes.append(f"{len(store.failures)} unreadable images were skipped, the first is {first}")
-    labels = store.labels()
     return ImageDataset(
         images=store.pixels(fits_in_memory(store.num_bytes, memory_share)),
-        labels=labels,
+        labels=store.labels,
         class_names=source.class_names,
         fingerprint=store.fingerprint,
         name=config.kind,

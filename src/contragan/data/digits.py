@@ -11,6 +11,7 @@ from contragan.data.arrays import ArrayRows, ArraySource
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import select_classes
 from contragan.data.tree import held_out_mask
+from contragan.errors import UserError
 
 TEST_FRACTION = 0.2
 NAMES = tuple("0123456789")
@@ -25,6 +26,10 @@ class DigitsConfig(DatasetConfig):
     kind: Literal["digits"]
 
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
+        if root is not None:
+            raise UserError(
+                f"the digits come with scikit-learn and are not read from {root}: leave out --data"
+            )
         chosen = select_classes(self.classes, NAMES, NAMES, "the digits")
 
         def load() -> ArrayRows:

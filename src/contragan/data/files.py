@@ -8,9 +8,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.preprocess import Preprocess, TooSmall
@@ -47,29 +48,53 @@ def is_image_name(name: str) -> bool:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the visible folders in ``folder``, sorted; none where it does not exist."""
+    """Names of the visible folders in ``folder``, sorted; none where it does not exist.
+
+    Raises:
+        UserError: a name that is not UTF-8, which no file of a run could hold.
+    """
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(
+        names = sorted(
             e.name for e in entries if not e.name.startswith((".", "__MACOSX")) and e.is_dir()
         )
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"the name of the folder {os.fsencode(name)!r} in {folder} is not UTF-8: rename it"
+            ) from error
+    return names
 
 
 def images_in(folder: Path) -> list[ImageFile]:
-    """All image files in ``folder`` and the folders in it, sorted by path."""
-    return sorted(_walk(str(folder)), key=lambda file: file.path)
+    """All image files in ``folder`` and the folders in it, sorted by path.
+
+    Raises:
+        UserError: a link to a folder that it lies in.
+    """
+    return sorted(_walk(str(folder), ()), key=lambda file: file.path)
 
 
-def _walk(folder: str) -> Iterator[ImageFile]:
+def _walk(folder: str, above: tuple[os.stat_result, ...]) -> Iterator[ImageFile]:
+    here = os.stat(folder)
+    if any(os.path.samestat(here, other) for other in above):
+        raise UserError(f"{folder} is a link to a folder that it lies in: remove it")
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith((".", "__MACOSX")):
                 continue
-            if entry.is_dir():
-                yield from _walk(entry.path)
-            elif is_image_name(entry.name):
+            try:
                 stat = entry.stat()
+            except OSError:  # a link to nothing or to itself: unreadable, as a damaged image is
+                if is_image_name(entry.name):
+                    yield ImageFile(entry.path, 0, 0)
+                continue
+            if S_ISDIR(stat.st_mode):
+                yield from _walk(entry.path, (*above, here))
+            elif is_image_name(entry.name):
                 yield ImageFile(entry.path, stat.st_size, stat.st_mtime_ns)
 
 
@@ -81,9 +106,11 @@ def require_folder(root: Path | None, layout: str) -> Path:
     """
     if root is None:
         raise UserError(f"this data set needs --data PATH; expected {layout}")
-    root = Path(root).expanduser()
     if not root.exists():
-        raise UserError(f"data folder {root} does not exist; expected {layout}")
+        raise UserError(
+            f"data folder {root} does not exist: say where it is with --data PATH; "
+            f"expected {layout}"
+        )
     if not root.is_dir():
         raise UserError(f"data path {root} is a file, not a folder; expected {layout}")
     if not any(not name.startswith(".") for name in os.listdir(root)):
@@ -144,13 +171,20 @@ class FileSource:
                     "lower data.resolution, or remove or enlarge the small images"
                 ) from error
             except UNREADABLE as error:
-                reason = " ".join(str(error).replace(str(path), "").split())
-                failures.append(f"{path} ({reason or type(error).__name__})")
+                failures.append(f"{path} ({_reason(error, path)})")
             else:
                 labels.append(int(self.labels[row]))
         side, channels = preprocess.resolution, preprocess.channels
         stacked = np.stack(images) if images else np.empty((0, side, side, channels), np.uint8)
         return Block(stacked, np.array(labels, np.int64), tuple(failures))
+
+
+def _reason(error: Exception, path: str) -> str:
+    if isinstance(error, UnidentifiedImageError):  # Pillow's message is the address of a buffer
+        return "not an image of a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).replace(path, "").split()) or type(error).__name__
 
 
 def decode(path: str, preprocess: Preprocess) -> Pixels:

@@ -42,15 +42,19 @@ def processes_here() -> int:
     return max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that this process could still take on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return available_memory() // processes_here()
+
+
 def fits_in_memory(num_bytes: int, share: float) -> bool:
     """Whether ``num_bytes`` are at most ``share`` of the available memory of this process."""
-    return num_bytes <= share * available_memory() / processes_here()
+    return num_bytes <= share * free_memory(torch.device("cpu"))
 
 
 def fits_on_device(num_bytes: int, device: torch.device, share: float) -> bool:
     """Whether ``num_bytes`` are at most ``share`` of what is free on an accelerator."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return num_bytes <= share * free
-    # Other accelerators share main memory.
-    return fits_in_memory(num_bytes, share)
+    # Other accelerators than CUDA's share main memory.
+    return num_bytes <= share * free_memory(device)

@@ -36,6 +36,7 @@ class Store:
 
     folder: Path
     shape: tuple[int, int, int, int]
+    labels: Labels
     fingerprint: str
     failures: tuple[str, ...]
 
@@ -50,11 +51,6 @@ class Store:
         if in_memory:
             return np.fromfile(path, np.uint8).reshape(self.shape)
         return np.memmap(path, np.uint8, "r", shape=self.shape)
-
-    def labels(self) -> Labels:
-        """The labels, (N,)."""
-        labels: Labels = np.load(self.folder / "labels.npy", allow_pickle=False)
-        return labels
 
 
 def default_cache() -> Path:
@@ -91,7 +87,7 @@ def find_or_build(
                     if held:
                         _remove_leftovers(folder)
                     _build(source, preprocess, folder, skip_unreadable, progress)
-        store = _open(folder)
+        store = _open(folder, len(source.class_names))
     if store.failures and not skip_unreadable:
         raise _unreadable(store.failures)
     return store
@@ -121,13 +117,28 @@ def _explained(cache: Path) -> Iterator[None]:
         ) from error
 
 
-def _open(folder: Path) -> Store:
-    index: dict[str, Any] = json.loads((folder / "index.json").read_text())
-    n, h, w, c = index["shape"]
-    store = Store(folder, (n, h, w, c), index["fingerprint"], tuple(index["failures"]))
-    if (folder / "pixels.u8").stat().st_size != store.num_bytes:
-        raise UserError(f"the decoded images in {folder} are damaged: remove that folder")
+def _open(folder: Path, num_classes: int) -> Store:
+    try:
+        index: dict[str, Any] = json.loads((folder / "index.json").read_text())
+        n, h, w, c = (int(size) for size in index["shape"])
+        labels: Labels = np.load(folder / "labels.npy", allow_pickle=False)
+        failures = tuple(str(failure) for failure in index["failures"])
+        store = Store(folder, (n, h, w, c), labels, str(index["fingerprint"]), failures)
+        whole = (
+            (folder / "pixels.u8").stat().st_size == store.num_bytes
+            and labels.shape == (n,)
+            and labels.dtype == np.int64
+            and set(np.unique(labels).tolist()) <= set(range(num_classes))
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise _damaged(folder) from error
+    if not whole:
+        raise _damaged(folder)
     return store
+
+
+def _damaged(folder: Path) -> UserError:
+    return UserError(f"the decoded images in {folder} are damaged: remove that folder")
 
 
 def _remove_leftovers(folder: Path) -> None:

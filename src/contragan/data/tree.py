@@ -14,7 +14,9 @@ from contragan.data.classes import readable_names, select_classes
 from contragan.data.files import FileSource, ImageFile, images_in, require_folder, subfolders
 from contragan.errors import UserError
 
+TRAIN_FOLDERS = ("train",)
 TEST_FOLDERS = ("test", "val", "valid", "validation")
+SPLIT_NAMES = {*TRAIN_FOLDERS, *TEST_FOLDERS, "training", "testing"}
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
 IMAGENET_LAYOUT = "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG"
 
@@ -24,8 +26,9 @@ Namer = Callable[[Sequence[str]], Sequence[str]]
 class FolderConfig(DatasetConfig):
     """A user's own folder of class folders.
 
-    Either ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, valid, validation), or
-    ``PATH/<class>/``, of which ``test_fraction`` of each class is held out as the test split.
+    Either ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, valid, validation; in
+    capitals or not), or ``PATH/<class>/``, of which ``test_fraction`` of each class is held out as
+    the test split.
     """
 
     enlarges: ClassVar[bool] = False
@@ -60,8 +63,16 @@ class ImageNetConfig(DatasetConfig):
 
 def is_split_tree(root: Path) -> bool:
     """Whether ``root`` holds ``train/<class>/`` folders, rather than class folders."""
-    others = set(subfolders(root)) - {"train", *TEST_FOLDERS}
-    return (root / "train").is_dir() and bool(subfolders(root / "train") or not others)
+    train = _named(root, TRAIN_FOLDERS)
+    others = {name.lower() for name in subfolders(root)} - {*TRAIN_FOLDERS, *TEST_FOLDERS}
+    return bool(train) and bool(subfolders(train[0]) or not others)
+
+
+def _named(root: Path, names: Sequence[str]) -> list[Path]:
+    """The folders in ``root`` with these names, in capitals or not, in the names' order."""
+    found = [folder for folder in subfolders(root) if folder.lower() in names]
+    found.sort(key=lambda folder: (names.index(folder.lower()), folder not in names))
+    return [root / folder for folder in found]
 
 
 def tree_source(
@@ -79,9 +90,14 @@ def tree_source(
         UserError: no class folders, a single one, or one without images.
     """
     split_tree = is_split_tree(root)
-    train = root / "train" if split_tree else root
-    held_out = next((root / f for f in test_folders if split_tree and subfolders(root / f)), None)
+    train = _named(root, TRAIN_FOLDERS)[0] if split_tree else root
+    tests = _named(root, test_folders) if split_tree else []
+    held_out = next((folder for folder in tests if subfolders(folder)), None)
     keys = subfolders(train)
+    if keys and not split_tree and SPLIT_NAMES.issuperset(key.lower() for key in keys):
+        raise UserError(
+            f"{root} holds {' and '.join(keys)}, but no folder called train; expected {LAYOUT}"
+        )
     if not keys:
         raise UserError(f"no class folders in {train}; expected {LAYOUT}")
     all_names = names(keys)

@@ -23,7 +23,7 @@ from contragan.files import whole, write_text
 KEEP = 2
 """How many of the newest checkpoints stay; the best one always does."""
 
-MANIFEST = "manifest.json"
+MANIFEST, EVALUATED = "manifest.json", "evaluated.json"
 
 
 class DamagedCheckpoint(UserError):
@@ -75,6 +75,20 @@ def save_checkpoint(
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
     write_text(folder / "last", path.name)
     return path
+
+
+def mark_evaluated(checkpoint: Path, facts: dict[str, Any]) -> None:
+    """Note in a checkpoint what its evaluation, which comes after the save, led to."""
+    write_text(checkpoint / EVALUATED, json.dumps(facts))
+
+
+def evaluation_facts(checkpoint: Path) -> dict[str, Any] | None:
+    """What :func:`mark_evaluated` noted; None where the evaluation was never finished."""
+    try:
+        facts: dict[str, Any] = json.loads((checkpoint / EVALUATED).read_text())
+        return {name: facts[name] for name in ("best", "best_iteration", "extra")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def mark_best(folder: Path, checkpoint: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,17 @@ from contragan.files import read_text, write_text, writing_failed
 class MetricsLog:
     """Appends one JSON record a line; the same scalars go to TensorBoard.
 
-    What a killed run wrote after ``iteration``, its last checkpoint, is taken out, so that a
-    resumed file equals an uninterrupted one.
+    What a killed run wrote after ``iteration``, its last checkpoint, is taken out, and training's
+    own evaluation of that iteration too unless it is ``evaluated`` for good, so that a resumed
+    file equals an uninterrupted one.
     """
 
-    def __init__(self, folder: Path, iteration: int = 0) -> None:
+    def __init__(self, folder: Path, iteration: int = 0, *, evaluated: bool = False) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self.path = folder / "metrics.jsonl"
         if self.path.exists():
-            kept = [record for record in read_metrics(self.path) if record["step"] <= iteration]
+            kept = _kept(read_metrics(self.path), iteration, evaluated)
             write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
         self._file = self.path.open("ab")
         self._tensorboard = SummaryWriter(
@@ -46,6 +48,21 @@ class MetricsLog:
     def close(self) -> None:
         self._file.close()
         self._tensorboard.close()
+
+
+def _kept(
+    records: list[dict[str, Any]], iteration: int, evaluated: bool
+) -> Iterator[dict[str, Any]]:
+    after_scores = False
+    for record in records:
+        # Training writes its scores one by one and then the whole record; `contragan evaluate`
+        # writes the whole record only, and that is the user's.
+        is_score = record["name"].startswith("evaluation/")
+        in_training = is_score or (record["name"] == "evaluation" and after_scores)
+        after_scores = is_score
+        repeated = record["step"] == iteration and in_training and not evaluated
+        if record["step"] <= iteration and not repeated:
+            yield record
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

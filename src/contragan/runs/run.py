@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,18 +53,44 @@ class Run:
         return self.path / "samples"
 
     def write(self, environment: dict[str, Any]) -> None:
-        """Make the folder and write everything that does not change during training."""
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        self.samples.mkdir(exist_ok=True)
-        write_text(self.path / RECIPE, dump_recipe(self.recipe))
+        """Make the folder and write everything that does not change during training.
+
+        The last file makes it a run; what an error interrupts is removed again, and what a kill
+        left counts as nothing (:func:`is_free`).
+        """
         facts = {"recipe": self.name, "seed": self.seed, **asdict(self.dataset)}
-        write_text(self.path / DATASET, json.dumps(facts, indent=1) + "\n")
-        write_text(self.path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
+        texts = {
+            ENVIRONMENT: json.dumps(environment, indent=1) + "\n",
+            RECIPE: dump_recipe(self.recipe),
+            DATASET: json.dumps(facts, indent=1) + "\n",
+        }
+        is_new, existed = not is_run(self.path), self.path.exists()
+        try:
+            for name, text in texts.items():
+                write_text(self.path / name, text)
+        except BaseException:
+            if not existed:
+                shutil.rmtree(self.path, ignore_errors=True)
+            elif is_new:
+                with suppress(OSError):
+                    for name in reversed(texts):
+                        (self.path / name).unlink(missing_ok=True)
+            raise
+        self.checkpoints.mkdir(exist_ok=True)
+        self.samples.mkdir(exist_ok=True)
 
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds a run."""
     return (path / RECIPE).is_file() and (path / DATASET).is_file()
+
+
+def is_free(path: Path) -> bool:
+    """Whether a folder is empty, or holds what :meth:`Run.write` had written when it was killed."""
+    names = {item.name for item in path.iterdir()}
+    names -= {name for name in names if name.startswith(".") and name.endswith(".tmp")}
+    # A recipe alone is somebody's own.
+    return names in (set(), {ENVIRONMENT}, {ENVIRONMENT, RECIPE})
 
 
 def open_run(path: Path) -> Run:

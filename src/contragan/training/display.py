@@ -16,10 +16,10 @@ from rich.table import Table
 class Display:
     """Shows iteration, speed, time left, loss terms, and the last evaluation."""
 
-    def __init__(self, console: Console, first_iteration: int, total_iterations: int) -> None:
+    def __init__(self, console: Console, total_iterations: int) -> None:
         self.console = console
         self.total = total_iterations
-        self.iteration = first_iteration
+        self.iteration = 0
         self.terms: dict[str, float] = {}
         self.scores: dict[str, float] = {}
         self._live: Live | None = None
@@ -30,7 +30,7 @@ class Display:
             console=console,
         )
         self._task = self._bar.add_task("train", total=total_iterations, status="")
-        self._mark = (time.monotonic(), first_iteration)
+        self._mark = (time.monotonic(), 0)
         self._last_draw = 0.0
         self.speed = 0.0
         self._said: set[str] = set()
@@ -61,6 +61,11 @@ class Display:
             recent = (self.iteration - start) / (now - then)
             self.speed = recent if not self.speed else 0.7 * self.speed + 0.3 * recent
             self._mark = (now, self.iteration)
+
+    def start(self, iteration: int) -> None:
+        """Begin after so many iterations."""
+        self.iteration = iteration
+        self.pause()
 
     def pause(self) -> None:
         """Leave the time since the last iteration out of the speed."""

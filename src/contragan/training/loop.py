@@ -11,14 +11,24 @@ from typing import Any
 from torch import nn
 
 from contragan.recipe import TrainingConfig
-from contragan.runs.checkpoint import mark_best, prune, save_checkpoint, snapshot
+from contragan.runs.checkpoint import (
+    checkpoints,
+    evaluation_facts,
+    load_network,
+    load_trainer,
+    mark_best,
+    mark_evaluated,
+    prune,
+    save_checkpoint,
+    snapshot,
+)
 from contragan.runs.log import MetricsLog
 from contragan.runs.writer import Writer
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.step import Step
 from contragan.training.stop import Stop
-from contragan.training.terms import TermMeter
+from contragan.training.terms import NonFiniteLoss, TermMeter
 
 
 @dataclass(frozen=True)
@@ -56,20 +66,26 @@ class Loop:
 
     ``evaluate`` scores the generator that users get (the moving average where there is one), and
     ``draw_samples`` writes a picture of it; both belong to the first process. Checkpoints are
-    copied to main memory at once and written beside the iterations that follow.
+    copied to main memory at once and written beside the iterations that follow. They are saved
+    before they are evaluated, so that an evaluation that fails loses no iteration; what it led to
+    is noted in the checkpoint afterwards, and where that note is missing, a resumed run makes the
+    evaluation again.
     """
 
     step: Step
     ema: EMA | None
     config: TrainingConfig
-    log: MetricsLog | None
     display: Display
     checkpoints: Path
     facts: dict[str, Any]
     evaluate: Callable[[int], Score]
     draw_samples: Callable[[int], None]
+    log: MetricsLog | None = None
     iteration: int = 0
     best: float | None = None
+    best_iteration: int | None = None
+    saved: bool = False
+    evaluated: bool = False
     seconds: Seconds = field(default_factory=Seconds)
     writer: Writer = field(default_factory=Writer)
 
@@ -89,15 +105,24 @@ class Loop:
         return networks
 
     def fit(self, stop: Stop) -> str | None:
-        """Train; returns why it stopped early, or None at the end."""
-        with self.writer:
-            return self._fit(stop)
+        """Train; returns why it stopped early, or None at the end.
+
+        Raises:
+            UserError: a loss that is not finite, or a disk that is full.
+        """
+        try:
+            with self.writer:
+                return self._fit(stop)
+        except NonFiniteLoss as error:
+            saved = checkpoints(self.checkpoints)
+            kept = f"{saved[-1].name} is kept" if saved else "no checkpoint was saved before"
+            raise NonFiniteLoss(f"{error} ({kept})") from error
 
     def _fit(self, stop: Stop) -> str | None:
         if self.iteration == 0:
             self.draw_samples(0)
-            if self.config.evaluate_at_start:
-                self._score(save=False)
+        if self._evaluation_due:
+            self._score()
         mark = time.perf_counter()
         while self.iteration < self.config.total_iterations:
             self.writer.check()
@@ -134,6 +159,7 @@ class Loop:
             self.ema.update(iteration)
         self.seconds.ema += time.perf_counter() - now
         self.iteration = iteration
+        self.saved = self.evaluated = False
         self.display.step(iteration)
         self.seconds.total += time.perf_counter() - start
         self.seconds.iterations += 1
@@ -141,25 +167,27 @@ class Loop:
     def _due(self, every: int | None) -> bool:
         return every is not None and self.iteration % every == 0
 
+    @property
+    def _evaluation_due(self) -> bool:
+        if self.iteration == 0:
+            return self.config.evaluate_at_start
+        return self._due(self.config.evaluate_every_iterations)
+
     def _between(self) -> None:
         if self._due(self.config.sample_every_iterations):
             self._check()
             self.draw_samples(self.iteration)
-        if self._due(self.config.evaluate_every_iterations):
-            self._score()
-        elif self._due(self.config.checkpoint_every_iterations):
+        if self._evaluation_due or self._due(self.config.checkpoint_every_iterations):
             self._save()
+        if self._evaluation_due:
+            self._score()
 
     def _finish(self) -> None:
         if not self._due(self.config.sample_every_iterations):
             self.draw_samples(self.iteration)
-        evaluates = self.config.evaluate_every_iterations is not None
-        if evaluates and not self._due(self.config.evaluate_every_iterations):
-            # Saved first: this evaluation is no part of a longer run that resumes from here.
-            self._save()
-            self._score(save=False)
-        elif not evaluates:
-            self._save()
+        self._save()
+        if self.config.evaluate_every_iterations is not None:
+            self._score()
 
     def _check(self) -> None:
         for meter in self.meters.values():
@@ -175,7 +203,9 @@ class Loop:
             self.log.scalar(self.iteration, "iterations_per_second", speed, "1/s")
         self.display.log(self.iteration, terms, speed)
 
-    def _score(self, save: bool = True) -> None:
+    def _score(self) -> None:
+        if self.evaluated:
+            return
         self._check()
         score = self.evaluate(self.iteration)
         if self.log is not None:
@@ -184,31 +214,41 @@ class Loop:
         self.display.evaluated(score.shown, score.warnings)
         better = score.rank_by is not None and (self.best is None or score.rank_by < self.best)
         if better:
-            self.best = score.rank_by
-        if save:
-            self._save(best=better)
-        elif better:
-            self._mark_saved()
+            self.best, self.best_iteration = score.rank_by, self.iteration
+        self.evaluated = True
+        if self.log is not None and self.saved:
+            self._note_evaluation(better)
         self.display.pause()
 
-    def _mark_saved(self) -> None:
-        """Point ``best`` to this iteration's checkpoint, where it was saved before its score."""
-        self.writer.wait()
-        path = self.checkpoints / f"step-{self.iteration:07d}"
-        if self.log is not None and path.is_dir():
-            mark_best(self.checkpoints, path)
+    def _path(self, iteration: int) -> Path:
+        return self.checkpoints / f"step-{iteration:07d}"
 
-    def _save(self, best: bool = False) -> None:
+    def _note_evaluation(self, better: bool) -> None:
+        path, due = self._path(self.iteration), self._evaluation_due
+        # The last iteration is evaluated even where no longer run would be.
+        facts = {"best": self.best, "best_iteration": self.best_iteration, "extra": not due}
+
+        def write() -> None:
+            mark_evaluated(path, facts)
+            if better:
+                mark_best(self.checkpoints, path)
+            if due:
+                prune(self.checkpoints)
+
+        self.writer.submit(write)
+
+    def _save(self) -> None:
+        if self.saved:
+            return
         self._check()
+        self.saved = True
         if self.log is None:
             return
         networks = {name: snapshot(net.state_dict()) for name, net in self.networks.items()}
         trainer = snapshot(self.state_dict())
 
         def write() -> None:
-            path = save_checkpoint(self.checkpoints, networks, trainer, self.facts)
-            if best:
-                mark_best(self.checkpoints, path)
+            save_checkpoint(self.checkpoints, networks, trainer, self.facts)
             prune(self.checkpoints)
 
         self.writer.submit(write)
@@ -218,6 +258,7 @@ class Loop:
         return {
             "iteration": self.iteration,
             "best": self.best,
+            "best_iteration": self.best_iteration,
             "seed": self.step.seed,
             "discriminator_optimizer": self.step.discriminator_optimizer.state_dict(),
             "generator_optimizer": self.step.generator_optimizer.state_dict(),
@@ -225,10 +266,38 @@ class Loop:
             "meters": {name: meter.state_dict() for name, meter in self.meters.items()},
         }
 
+    def resume(self, checkpoint: Path) -> None:
+        """Take up where a checkpoint was saved, and where its evaluation ended.
+
+        Raises:
+            UserError: it is damaged, or of another architecture.
+        """
+        for name, module in self.networks.items():
+            load_network(checkpoint, name, module)
+        self.load_state_dict(load_trainer(checkpoint))
+        self.display.start(self.iteration)
+        self.saved = True
+        facts = evaluation_facts(checkpoint)
+        if facts is None:
+            return
+        ends = self.iteration >= self.config.total_iterations
+        if not facts["extra"] or self._evaluation_due or ends:
+            self.best, self.best_iteration = facts["best"], facts["best_iteration"]
+            self.evaluated = True
+
+    def mark_best(self) -> None:
+        """Point ``best`` to the best checkpoint of this run so far, as the trainer's state has it.
+
+        It may name another after a kill, or the extra evaluation at the end of a shorter run.
+        """
+        if self.best_iteration is not None and self._path(self.best_iteration).is_dir():
+            mark_best(self.checkpoints, self._path(self.best_iteration))
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up where :meth:`state_dict` was made; the networks are loaded apart."""
         self.iteration = state["iteration"]
         self.best = state["best"]
+        self.best_iteration = state.get("best_iteration")  # an older checkpoint has none
         self.step.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         self.step.generator_optimizer.load_state_dict(state["generator_optimizer"])
         self.step.augmentation.load_state_dict(state["augmentation"])

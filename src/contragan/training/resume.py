@@ -11,7 +11,7 @@ from contragan.console import note
 from contragan.errors import UserError
 from contragan.recipe import Recipe
 from contragan.runs.checkpoint import newest_whole, verify
-from contragan.runs.run import Run, is_run, open_run
+from contragan.runs.run import Run, is_free, is_run, open_run
 
 _FREE_TO_CHANGE = {
     "training": {
@@ -39,10 +39,10 @@ def check_folder(folder: Path, recipe: Recipe, seed: int, *, resume: bool) -> No
             raise UserError(
                 f"{folder} holds another run: add --resume to go on with it, or give another --out"
             )
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not is_free(folder):
             raise UserError(f"{folder} is not empty and holds no run: give another --out")
         return
-    if not folder.exists():
+    if not folder.exists() or is_free(folder):
         raise UserError(f"--resume: there is no run in {folder}")
     saved = open_run(folder)
     if saved.seed != seed:
@@ -85,13 +85,13 @@ def find_checkpoint(run: Run, console: Console) -> Path | None:
     if saved.num_classes != run.dataset.num_classes:
         raise UserError(
             f"the run in {run.path} has {saved.num_classes} classes, but the data has "
-            f"{run.dataset.num_classes}: give the data it began with, or another --out"
+            f"{run.dataset.num_classes}: give the data it began with as --data, or another --out"
         )
     if saved.fingerprint != run.dataset.fingerprint:
         note(
             console,
-            f"note: the training data is not what {run.path} began with; the run goes on with the "
-            "data as it is now, and is not the run it would have been",
+            f"note: the training data is not what {run.path} began with; the run goes on with what "
+            "--data holds now, and is not the run it would have been",
         )
     if not any(run.checkpoints.glob("step-*")):
         note(console, "note: no checkpoint yet, starting from the beginning")
@@ -102,6 +102,7 @@ def find_checkpoint(run: Run, console: Console) -> Path | None:
     classes = verify(checkpoint)["class_names"]
     if len(classes) != run.dataset.num_classes:
         raise UserError(
-            f"{checkpoint} has {len(classes)} classes, but the data has {run.dataset.num_classes}"
+            f"{checkpoint} has {len(classes)} classes, but the data has {run.dataset.num_classes}: "
+            "give the data it began with as --data, or another --out"
         )
     return checkpoint

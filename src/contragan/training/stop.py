@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 class Stop:
-    """Tells whether to stop, and why; a second signal ends the process at once."""
+    """Tells whether to stop, and why; a second signal ends the process at once.
 
-    def __init__(self, max_minutes: float | None = None) -> None:
+    ``abandoned`` says whether whoever read the output has gone, as ``| head`` does when it has
+    seen enough. Other programs end then, and so does training, but it saves as for a signal.
+    """
+
+    def __init__(
+        self, max_minutes: float | None = None, abandoned: Callable[[], bool] = lambda: False
+    ) -> None:
         self.signal: int | None = None
+        self._abandoned = abandoned
         self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
 
     @property
@@ -21,6 +28,8 @@ class Stop:
         """Why to stop now, or None."""
         if self.signal is not None:
             return f"stopped by {signal.Signals(self.signal).name}"
+        if self._abandoned():
+            return "stopped because its output was closed"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "stopped by the time limit"
         return None
@@ -28,7 +37,8 @@ class Stop:
     @property
     def exit_code(self) -> int:
         """0, or 128 plus the signal's number as shells have it."""
-        return 0 if self.signal is None else 128 + self.signal
+        number = signal.SIGPIPE if self.signal is None and self._abandoned() else self.signal
+        return 0 if number is None else 128 + number
 
     @contextmanager
     def listening(self) -> Iterator[None]:

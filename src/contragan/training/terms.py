@@ -56,8 +56,8 @@ class TermMeter:
             if iteration < _NEVER:
                 raise NonFiniteLoss(
                     f"loss term {self.prefix}/{name} became NaN or infinite at iteration "
-                    f"{int(iteration)}. The last good checkpoint is kept. Try a lower learning "
-                    "rate, training.precision=fp32, or another seed"
+                    f"{int(iteration)}: try a lower learning rate, training.precision=fp32, or "
+                    "another seed"
                 )
 
     def means(self) -> dict[str, float]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.fabric import Fabric
@@ -15,15 +16,16 @@ from rich.console import Console
 
 from contragan.augmentation import Augmentation
 from contragan.build import GAN, build
-from contragan.console import note
+from contragan.console import is_abandoned, note
 from contragan.data import BatchSource, ImageDataset, LabelSampler
+from contragan.distributed import world_size
 from contragan.errors import UserError
-from contragan.evaluation import SHOWN, Evaluator, load_splits
+from contragan.evaluation import SHOWN, Evaluator, extractor_for, load_splits
+from contragan.files import check_writable
 from contragan.images import labelled_grid, save_image
-from contragan.metrics import metric_lines
+from contragan.metrics import FeatureExtractor, Ranks, metric_lines
 from contragan.networks import Generator
 from contragan.recipe import AdamConfig, Recipe
-from contragan.runs.checkpoint import load_network, load_trainer
 from contragan.runs.log import MetricsLog
 from contragan.runs.run import DatasetFacts, Run
 from contragan.sampling import ImageSampler
@@ -32,8 +34,11 @@ from contragan.training.ema import EMA
 from contragan.training.loop import Loop, Score
 from contragan.training.objective import Objective
 from contragan.training.resume import check_folder, find_checkpoint
+from contragan.training.room import check_room, memory_explained
 from contragan.training.step import Step
 from contragan.training.stop import Stop
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run stands on: its processes, its folder and its data."""
+    """What a run stands on: its processes, its data, and the features it is scored by, if it is."""
 
     fabric: Fabric
     run: Run
@@ -94,18 +99,23 @@ class Setup:
     test: ImageDataset
     checkpoint: Path | None
     console: Console
+    extractor: FeatureExtractor | None = None
 
 
 def train(request: Request, console: Console) -> Outcome:
     """Train a recipe to its end, or until a signal or the time limit stops it.
 
     Raises:
-        UserError: bad data, a folder that holds another run, a loss not finite, a full disk.
+        UserError: bad data, a folder that holds another run, features that cannot be had, networks
+            that do not fit, a loss not finite, a full disk.
     """
-    stop = Stop(request.max_minutes)
+    # Several processes must stop at one iteration: there, the run goes on without its reader.
+    stop = Stop(request.max_minutes, lambda: world_size() == 1 and is_abandoned(console))
     setup = set_up(request, console)
-    loop = wire(setup, request)
-    with stop.listening(), loop.display.open():
+    with memory_explained():
+        loop = wire(setup, request)
+    claim(setup, loop)
+    with stop.listening(), memory_explained(), loop.display.open():
         stopped = loop.fit(stop)
     if loop.log is not None:
         loop.log.close()
@@ -122,16 +132,28 @@ def train(request: Request, console: Console) -> Outcome:
 
 
 def set_up(request: Request, console: Console) -> Setup:
-    """Start the processes, load the data, and claim the run's folder."""
+    """Start the processes, and load the data and the features; nothing is written yet."""
     recipe, folder = request.recipe, request.folder
-    check_folder(folder, recipe, request.seed, resume=request.resume)
+    try:
+        check_folder(folder, recipe, request.seed, resume=request.resume)
+    except OSError as error:
+        raise UserError(
+            f"--out {folder} cannot be read ({error.strerror}): give another"
+        ) from error
     fabric = start_processes(request)
     if fabric.global_rank > 0:
         console.quiet = True
-    with fabric.rank_zero_first():
-        train_set, test_set = load_splits(
+
+    def load_images() -> tuple[ImageDataset, ImageDataset]:
+        return load_splits(
             recipe.data, request.data, console, skip_unreadable=request.skip_unreadable
         )
+
+    with Ranks.current().fail_together():
+        if fabric.global_rank == 0:
+            check_writable(folder, "--out")
+    extractor = on_all(fabric, lambda: features_to_score(recipe, fabric.device))
+    train_set, test_set = on_all(fabric, load_images)
     if len(train_set.labels) < recipe.training.batch_size:
         raise UserError(
             f"the data set has {len(train_set.labels)} training images, fewer than a batch of "
@@ -150,15 +172,35 @@ def set_up(request: Request, console: Console) -> Setup:
     )
     run = Run(folder, request.name, recipe, request.seed, facts)
     checkpoint = find_checkpoint(run, console) if request.resume else None
-    if fabric.global_rank == 0:
-        run.write(environment(fabric))
-    fabric.barrier()
-    return Setup(fabric, run, train_set, test_set, checkpoint, console)
+    return Setup(fabric, run, train_set, test_set, checkpoint, console, extractor)
+
+
+def on_all(fabric: Fabric, work: Callable[[], T]) -> T:
+    """What ``work`` returns, done on the first process first; a UserError on one is one on all."""
+    problem: UserError | None = None
+    with fabric.rank_zero_first():
+        try:
+            result = work()
+        except UserError as error:
+            problem = error
+    with Ranks.current().fail_together():
+        if problem is not None:
+            raise problem
+    return result
+
+
+def features_to_score(recipe: Recipe, device: torch.device) -> FeatureExtractor | None:
+    """The feature extractor of the run's evaluations; None where it makes none."""
+    training = recipe.training
+    if training.evaluate_every_iterations is None and not training.evaluate_at_start:
+        return None
+    return extractor_for(recipe.evaluation, recipe.data, device)
 
 
 def start_processes(request: Request) -> Fabric:
     """Start this machine's processes, on GPUs where there are any, in the recipe's precision."""
-    logging.getLogger("lightning").setLevel(logging.WARNING)
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     wants_bf16 = request.recipe.training.precision == "bf16"
     fabric = Fabric(
         accelerator="auto",
@@ -195,54 +237,63 @@ def environment(fabric: Fabric) -> dict[str, Any]:
 
 
 def wire(setup: Setup, request: Request) -> Loop:
-    """Build everything that trains, and take up where a checkpoint left off."""
+    """Build everything that trains, and take up where a checkpoint left off; writes nothing."""
     fabric, run = setup.fabric, setup.run
     training = run.recipe.training
+    check_room(run.recipe, run.dataset.num_classes, fabric.device)
     gan = build(run.recipe, run.dataset.num_classes, request.seed)
     gan.generator.to(fabric.device).to(memory_format=torch.channels_last)
     gan.discriminator.to(fabric.device).to(memory_format=torch.channels_last)
     step = make_step(setup, gan, request.seed)
     ema = EMA(gan.generator, training.ema) if training.ema else None
     best_generator = ema.average if ema else gan.generator
-    is_first = fabric.global_rank == 0
-    state = load_trainer(setup.checkpoint) if setup.checkpoint else None
-    log = MetricsLog(run.path, state["iteration"] if state else 0) if is_first else None
-    evaluator = Evaluator(
-        best_generator,
-        run.name,
-        run.recipe.evaluation,
-        train=setup.train,
-        test=setup.test,
-        seed=request.seed,
-        ema=ema is not None,
-        console=setup.console,
-    )
 
     def evaluate(iteration: int) -> Score:
-        return score(evaluator, iteration)
+        return score(make_evaluator(setup, best_generator, ema is not None), iteration)
 
     def draw_samples(iteration: int) -> None:
-        if is_first:
+        if fabric.global_rank == 0:
             write_grid(run, best_generator, request.seed, iteration)
 
     loop = Loop(
         step=step,
         ema=ema,
         config=training,
-        log=log,
-        display=Display(
-            setup.console, state["iteration"] if state else 0, training.total_iterations
-        ),
+        display=Display(setup.console, training.total_iterations),
         checkpoints=run.checkpoints,
         facts={"recipe": run.name, "class_names": list(run.dataset.class_names)},
         evaluate=evaluate,
         draw_samples=draw_samples,
     )
-    if setup.checkpoint and state:
-        for name, module in loop.networks.items():
-            load_network(setup.checkpoint, name, module)
-        loop.load_state_dict(state)
+    if setup.checkpoint is not None:
+        loop.resume(setup.checkpoint)
     return loop
+
+
+def claim(setup: Setup, loop: Loop) -> None:
+    """Write the run's folder, now that all that can be wrong with a request has been looked at."""
+    run = setup.run
+    if setup.fabric.global_rank == 0:
+        run.write(environment(setup.fabric))
+        loop.log = MetricsLog(run.path, loop.iteration, evaluated=loop.evaluated)
+        loop.mark_best()
+    setup.fabric.barrier()
+
+
+def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
+    """What scores a run's generator."""
+    assert setup.extractor is not None, "a run that is evaluated has loaded its features"
+    return Evaluator(
+        generator,
+        setup.run.name,
+        setup.run.recipe.evaluation,
+        train=setup.train,
+        test=setup.test,
+        seed=setup.run.seed,
+        ema=ema,
+        console=setup.console,
+        extractor=setup.extractor,
+    )
 
 
 def make_step(setup: Setup, gan: GAN, seed: int) -> Step:

@@ -1,0 +1,65 @@
+"""Too large a recipe is one clear line, where possible before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from contragan.build import build
+from contragan.data.memory import free_memory
+from contragan.errors import UserError
+from contragan.recipe import Recipe
+
+COPIES = 4
+"""Of each weight while training: itself, its gradient and Adam's two moments."""
+
+SMALLER = (
+    "lower generator.channels and discriminator.channels, or the recipe's other widths "
+    "(latent_dim, shared_dim, embedding_dim)"
+)
+
+
+def check_room(recipe: Recipe, num_classes: int, device: torch.device) -> None:
+    """Build the networks without storage, and compare their weights with the free memory.
+
+    Raises:
+        UserError: they cannot be trained here; names the settings to change.
+    """
+    try:
+        with torch.device("meta"):
+            gan = build(recipe, num_classes, seed=0)
+    except (RuntimeError, TypeError) as error:  # sizes beyond 64 bits
+        if "overflow" not in str(error).lower():
+            raise
+        raise UserError(f"these networks are larger than any memory: {SMALLER}") from error
+    generator, discriminator = _bytes(gan.generator), _bytes(gan.discriminator)
+    need = COPIES * (generator + discriminator) + generator * (recipe.training.ema is not None)
+    free = free_memory(device)
+    if need > free:
+        raise UserError(
+            f"training these networks takes at least {need / 2**30:.1f} GiB of memory "
+            f"(weights: generator {generator / 2**30:.1f}, discriminator "
+            f"{discriminator / 2**30:.1f}), but {free / 2**30:.1f} GiB are free: {SMALLER}"
+        )
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())
+
+
+@contextmanager
+def memory_explained() -> Iterator[None]:
+    """Out of memory inside becomes a UserError that names the settings to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not out_of_memory and "can't allocate memory" not in str(error):
+            raise
+        raise UserError(
+            "out of memory: raise training.accumulation_steps, lower training.batch_size or "
+            "evaluation.batch_size, or " + SMALLER
+        ) from error
