@@ -98,11 +98,11 @@ def memory(images: int) -> None:
     """Peak memory with the features themselves in it."""
     rng = np.random.default_rng(0)
     real, fake = (
-        torch.from_numpy(rng.standard_normal((images, 1280), dtype=np.float32)) for _ in range(2)
+        torch.from_numpy(rng.standard_normal((images, 2048), dtype=np.float32)) for _ in range(2)
     )
     took, _ = once(lambda: precision_recall_density_coverage(real, fake, 5))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"memory, {images} x {images} x 1280: {took:.0f} s, peak {peak:.2f} GiB resident")
+    print(f"memory, {images} x {images} x 2048: {took:.0f} s, peak {peak:.2f} GiB resident")
 
 
 def extraction(repeats: int) -> None:
