@@ -57,14 +57,12 @@ def resize_images(
     if images.shape[-2:] == (size, size):
         return images
     if method == "tf-bilinear":
-        from torch_fidelity.interpolate_compat_tensorflow import (
-            interpolate_bilinear_2d_like_tensorflow1x,
-        )
-
-        resized: Tensor = interpolate_bilinear_2d_like_tensorflow1x(
-            images, size=(size, size), align_corners=False
-        )
-        return resized
+        # Output i samples at i * (input / output). Corner-aligned sampling of one more pixel on
+        # both sides, the input's being a copy of its last, steps by exactly that.
+        padded = F.pad(images, (0, 1, 0, 1), mode="replicate")
+        larger = (size + 1, size + 1)
+        sampled = F.interpolate(padded, size=larger, mode="bilinear", align_corners=True)
+        return sampled[..., :size, :size]
     mode = "bicubic" if method == "bicubic-antialias" else "bilinear"
     return F.interpolate(images, size=(size, size), mode=mode, antialias=method != "bilinear")
 
