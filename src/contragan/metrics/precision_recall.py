@@ -79,7 +79,7 @@ def _blocks(points: Tensor, mean: Tensor) -> list[_Block]:
         rows = (points[place] - mean.to(points.dtype)).float()
         norms = rows.square().sum(1)
         # oneDNN multiplies twice as fast as MKL does on AMD processors, and no slower on others.
-        use_onednn = on_cpu and torch.backends.mkldnn.is_available()
+        use_onednn = on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         blocks.append(_Block(place, rows.to_mkldnn() if use_onednn else rows, norms))
     return blocks
 
@@ -167,6 +167,6 @@ def nearest_neighbours(
         index += columns.place.start
         indices[rows.place] = torch.where(closer, index, indices[rows.place])
     # Recomputed by difference: an exact copy then has distance 0, not the root of rounding.
-    parts = zip(queries.split(CPU_SIDE), indices.split(CPU_SIDE), strict=True)
+    parts = zip(torch.split(queries, CPU_SIDE), torch.split(indices, CPU_SIDE), strict=True)
     distances = [(rows - points[index]).float().norm(dim=1) for rows, index in parts]
     return torch.cat(distances), indices
