@@ -130,6 +130,18 @@ def test_bicubic_resize_is_pillows() -> None:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=5e-3)
 
 
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 48), (100, 60)])
+def test_tf_bilinear_resize_is_tensorflows(height: int, width: int) -> None:
+    from torch_fidelity.interpolate_compat_tensorflow import (
+        interpolate_bilinear_2d_like_tensorflow1x,
+    )
+
+    images = _images(2, size=100)[..., :height, :width].float()
+    expected = interpolate_bilinear_2d_like_tensorflow1x(images, size=(75, 75), align_corners=False)
+    found = resize_images(images, 75, "tf-bilinear")
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-4)
+
+
 def test_pixels_are_the_pixels(pixels: FeatureExtractor) -> None:
     images = _images(4, channels=1, size=8)
     found = pixels(images).features

@@ -73,15 +73,22 @@ def test_precision_and_recall_agree_with_torch_fidelity() -> None:
     assert 0.05 < ours.precision < 0.95
 
 
-@pytest.mark.parametrize("chunk", [1 << 24, 1000])
-def test_scores_agree_with_prdc(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contragan.metrics.precision_recall.CHUNK_ELEMENTS", chunk)
+@pytest.mark.parametrize("side", [1536, 64])
+def test_scores_agree_with_prdc(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contragan.metrics.precision_recall.CPU_SIDE", side)
     real, fake = _features(300, 16, 0), _features(250, 16, 1, spread=0.8) + 0.05
     theirs = compute_prdc(real.numpy(), fake.numpy(), nearest_k=5)
     ours = precision_recall_density_coverage(real, fake, 5)
     for name in ManifoldScores._fields:
         assert getattr(ours, name) == pytest.approx(theirs[name], abs=1e-9)
     assert 0.05 < ours.coverage < 0.99
+
+
+def test_scores_without_onednn_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fake = _features(300, 16, 0), _features(250, 16, 1, spread=0.8) + 0.05
+    expected = precision_recall_density_coverage(real, fake, 5)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert precision_recall_density_coverage(real, fake, 5) == expected
 
 
 def test_scores_survive_a_large_offset() -> None:
@@ -91,14 +98,19 @@ def test_scores_survive_a_large_offset() -> None:
     assert far == pytest.approx(near, abs=0.02)
 
 
-def test_nearest_neighbours_against_a_plain_search() -> None:
+@pytest.mark.parametrize("side", [1536, 32])
+def test_nearest_neighbours_against_a_plain_search(
+    side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contragan.metrics.precision_recall.CPU_SIDE", side)
     queries, points = _features(40, 6, 0), _features(90, 6, 1)
     distances, indices = nearest_neighbours(queries, points)
     expected = torch.cdist(queries, points)
     torch.testing.assert_close(distances, expected.min(1).values, rtol=1e-4, atol=1e-5)
     assert torch.equal(indices, expected.argmin(1))
     distances, indices = nearest_neighbours(points, points, itself=torch.arange(90))
-    assert not (indices == torch.arange(90)).any()
+    others = torch.cdist(points, points).fill_diagonal_(torch.inf)
+    assert torch.equal(indices, others.argmin(1))
     assert nearest_neighbours(points, points)[0].max() == 0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -57,14 +58,12 @@ def resize_images(
     if images.shape[-2:] == (size, size):
         return images
     if method == "tf-bilinear":
-        from torch_fidelity.interpolate_compat_tensorflow import (
-            interpolate_bilinear_2d_like_tensorflow1x,
-        )
-
-        resized: Tensor = interpolate_bilinear_2d_like_tensorflow1x(
-            images, size=(size, size), align_corners=False
-        )
-        return resized
+        # Output i samples at i * (input / output). Corner-aligned sampling of one more pixel on
+        # both sides, the input's being a copy of its last, steps by exactly that.
+        padded = F.pad(images, (0, 1, 0, 1), mode="replicate")
+        larger = (size + 1, size + 1)
+        sampled = F.interpolate(padded, size=larger, mode="bilinear", align_corners=True)
+        return sampled[..., :size, :size]
     mode = "bicubic" if method == "bicubic-antialias" else "bilinear"
     return F.interpolate(images, size=(size, size), mode=mode, antialias=method != "bilinear")
 
@@ -136,7 +135,9 @@ class NetworkExtractor(FeatureExtractor):
         features = torch.cat([part.features for part in parts])
         return Features(features, torch.cat(logits) if logits else None)
 
-    def _forward(self, images: Tensor) -> Features:
+    @contextmanager
+    def arithmetic(self) -> Iterator[None]:
+        """How the network computes: in ``precision``, and never in TensorFloat-32."""
         # TensorFloat-32 would change features in the third digit on the GPUs that have it.
         with (
             torch.backends.cudnn.flags(
@@ -144,7 +145,12 @@ class NetworkExtractor(FeatureExtractor):
             ),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"),
         ):
-            features, logits = self.network(self.prepare(images))
+            yield
+
+    def _forward(self, images: Tensor) -> Features:
+        ready = self.prepare(images)
+        with self.arithmetic():
+            features, logits = self.network(ready)
         return Features(features.float(), None if logits is None else logits.float())
 
 
