@@ -73,7 +73,9 @@ def parts(loop: Loop, config: TrainingConfig, repeats: int, scale: float) -> lis
     logging = seconds(lambda: loop._write_log(1.0), 1)  # reading empties the meters
     grid = seconds(lambda: loop.draw_samples(loop.iteration), repeats)
     held, written = checkpoint(loop, repeats)
-    first, later = (seconds(lambda: loop.evaluate(loop.iteration), 1) for _ in range(2))
+    first = later = 0.0
+    if config.evaluate_every_iterations is not None:
+        first, later = (seconds(lambda: loop.evaluate(loop.iteration), 1) for _ in range(2))
 
     def times(every: int | None) -> int:
         return 0 if every is None else config.total_iterations // every
