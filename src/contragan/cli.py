@@ -44,6 +44,10 @@ Overrides = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: same result.")]
+StepOption = Annotated[
+    Literal["eager", "compiled", "captured"],
+    typer.Option(help="How a step runs: as it is, through torch.compile, or as CUDA graphs."),
+]
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
 ]
@@ -160,6 +164,7 @@ def train(
     skip_unreadable: SkipUnreadable = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    step: StepOption = "eager",
 ) -> None:
     """Train a GAN from a recipe."""
     from contragan.console import make_console, note
@@ -177,6 +182,7 @@ def train(
         skip_unreadable=skip_unreadable,
         devices=devices,
         nodes=nodes,
+        step=step,
     )
     console = make_console()
     outcome = train(request, console)
@@ -377,6 +383,7 @@ def bench(
     batches: Annotated[
         str | None, typer.Option(help="Batch sizes, separated by commas; default the recipe's.")
     ] = None,
+    step: StepOption = "eager",
     json_file: JsonFile = None,
 ) -> None:
     """Measure a recipe's training step against a plain one, and against this machine."""
@@ -390,7 +397,7 @@ def bench(
     console = make_console()
     if json_file is not None:
         check_writable(json_file.parent, "--json in")
-    request = BenchRequest(recipe, load_recipe(recipe, overrides), data, iterations)
+    request = BenchRequest(recipe, load_recipe(recipe, overrides), data, iterations, step=step)
     results = []
     for result in bench_batches(request, batches, console):
         console.print(to_table(result))

@@ -22,10 +22,18 @@ from contragan.data import DataConfig, ImageDataset, load_dataset
 from contragan.errors import UserError
 from contragan.recipe import Recipe
 from contragan.runs.run import DatasetFacts, Run
+from contragan.training.captured import WARMUP
 from contragan.training.ema import EMA
 from contragan.training.step import Step
 from contragan.training.terms import TermMeter
-from contragan.training.train import Request, Setup, bf16_is_fast, make_step, start_processes
+from contragan.training.train import (
+    Request,
+    Setup,
+    StepKind,
+    bf16_is_fast,
+    make_step,
+    start_processes,
+)
 
 CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet": 1000}
 """Classes of synthetic data, where they are not ten."""
@@ -46,6 +54,7 @@ class BenchRequest:
     iterations: int = 10
     warmup: int = 2
     seed: int = 0
+    step: StepKind = "eager"
 
 
 class Clock:
@@ -143,8 +152,8 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
     setup, estimate = set_up(request, console)
     training, fabric, device = request.recipe.training, setup.fabric, setup.fabric.device
     forget_peak(device)
-    ours = Runner(*our_step(setup, request.seed))
-    for _ in range(request.warmup):
+    ours = Runner(*our_step(setup, request.seed, request.step))
+    for _ in range(max(request.warmup, WARMUP + 1)):
         ours.iterate()
     peak = peak_memory(device)
     plain = Runner(plain_step(ours.step, setup), None, keeps_memory=False)
@@ -230,14 +239,14 @@ def _sized(request: BenchRequest, batches: str) -> list[BenchRequest]:
     return requests
 
 
-def our_step(setup: Setup, seed: int) -> tuple[Step, EMA | None]:
+def our_step(setup: Setup, seed: int, kind: StepKind = "eager") -> tuple[Step, EMA | None]:
     """The step and the moving average that ``contragan train`` would run."""
     recipe = setup.run.recipe
     gan = build(recipe, setup.train.num_classes, seed)
     for network in (gan.generator, gan.discriminator):
         network.to(setup.fabric.device).to(memory_format=torch.channels_last)
     ema = EMA(gan.generator, recipe.training.ema) if recipe.training.ema else None
-    return make_step(setup, gan, seed), ema
+    return make_step(setup, gan, seed, kind), ema
 
 
 def plain_step(step: Step, setup: Setup) -> ReferenceStep:

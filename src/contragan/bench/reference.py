@@ -65,7 +65,7 @@ def reference_step(step: Step, gan: GAN, training: TrainingConfig) -> ReferenceS
 
     Both draw the same latents, labels and images.
     """
-    shared: dict[str, Any] = {field.name: getattr(step, field.name) for field in fields(step)}
+    shared: dict[str, Any] = {field.name: getattr(step, field.name) for field in fields(Step)}
     return ReferenceStep(
         **shared
         | {

@@ -300,6 +300,9 @@ class Loop:
         self.best_iteration = state.get("best_iteration")  # an older checkpoint has none
         self.step.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         self.step.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        for optimizer in (self.step.discriminator_optimizer, self.step.generator_optimizer):
+            for group in optimizer.param_groups:
+                group["capturable"] = False  # a captured step sets it again, where it may
         self.step.augmentation.load_state_dict(state["augmentation"])
         for name, meter in self.meters.items():
             meter.load_state_dict(state["meters"][name])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 
+from contragan.allocation import keep_freed_memory
 from contragan.augmentation import Augmentation
 from contragan.build import GAN, build
 from contragan.console import is_abandoned, note
@@ -29,6 +30,7 @@ from contragan.recipe import AdamConfig, Recipe
 from contragan.runs.log import MetricsLog
 from contragan.runs.run import DatasetFacts, Run
 from contragan.sampling import ImageSampler
+from contragan.training.captured import CapturedStep, why_not_captured
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.loop import Loop, Score
@@ -39,6 +41,9 @@ from contragan.training.step import Step
 from contragan.training.stop import Stop
 
 T = TypeVar("T")
+
+StepKind = Literal["eager", "compiled", "captured"]
+"""How a step runs: operation by operation, networks through torch.compile, or as CUDA graphs."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Request:
     skip_unreadable: bool = False
     devices: int = 1
     nodes: int = 1
+    step: StepKind = "eager"
 
     @property
     def folder(self) -> Path:
@@ -209,6 +215,7 @@ def start_processes(request: Request) -> Fabric:
         precision="bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
     )
     fabric.launch()
+    keep_freed_memory()
     return fabric
 
 
@@ -244,7 +251,7 @@ def wire(setup: Setup, request: Request) -> Loop:
     gan = build(run.recipe, run.dataset.num_classes, request.seed)
     gan.generator.to(fabric.device).to(memory_format=torch.channels_last)
     gan.discriminator.to(fabric.device).to(memory_format=torch.channels_last)
-    step = make_step(setup, gan, request.seed)
+    step = make_step(setup, gan, request.seed, request.step)
     ema = EMA(gan.generator, training.ema) if training.ema else None
     best_generator = ema.average if ema else gan.generator
 
@@ -296,7 +303,7 @@ def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
     )
 
 
-def make_step(setup: Setup, gan: GAN, seed: int) -> Step:
+def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> Step:
     """The step of a recipe, with its optimisers and its sources of images and labels."""
     fabric, recipe = setup.fabric, setup.run.recipe
     training, data = recipe.training, recipe.data
@@ -307,7 +314,7 @@ def make_step(setup: Setup, gan: GAN, seed: int) -> Step:
             f"processes in {training.accumulation_steps} parts each: choose a multiple of "
             f"{training.accumulation_steps * fabric.world_size}"
         )
-    return Step(
+    step = Step(
         fabric=fabric,
         gan=gan,
         objective=Objective(recipe.adversarial, gan.head, recipe.regularizers),
@@ -328,7 +335,23 @@ def make_step(setup: Setup, gan: GAN, seed: int) -> Step:
         augmentation=(
             recipe.augmentation.build(fabric.device) if recipe.augmentation else Augmentation()
         ),
+        synchronized_batch_norm=training.synchronized_batch_norm,
     )
+    return faster(step, kind, setup.console)
+
+
+def faster(step: Step, kind: StepKind, console: Console) -> Step:
+    """The step run in another way, or as it is, with one line of reason, where that cannot be."""
+    if kind == "compiled":
+        step.gan.generator.compile()
+        step.gan.discriminator.compile()
+    if kind != "captured":
+        return step
+    if reason := why_not_captured(step.fabric.device, step.augmentation):
+        note(console, f"note: the step runs eagerly: {reason}")
+        return step
+    shared: dict[str, Any] = {field.name: getattr(step, field.name) for field in fields(Step)}
+    return CapturedStep(**shared, tell=lambda line: note(console, f"note: {line}"))
 
 
 def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
