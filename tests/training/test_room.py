@@ -6,6 +6,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from contragan.build import build
 from contragan.errors import UserError
 from contragan.recipe import load_recipe
 from contragan.training import room
@@ -19,7 +20,7 @@ def test_weights_are_counted_as_often_as_training_holds_them(
     recipe = load_recipe("digits/contragan", tiny)
     need = 0
     with torch.device("meta"):
-        gan = room.build(recipe, 10, 0)
+        gan = build(recipe, 10, 0)
     for network, copies in ((gan.generator, 5), (gan.discriminator, 4)):  # one more: the average
         need += copies * 4 * sum(p.numel() for p in network.parameters())
     monkeypatch.setattr(room, "free_memory", lambda device: need)
