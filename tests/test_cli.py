@@ -108,7 +108,7 @@ def test_start_up_is_quick() -> None:
         (["bench", "digits/contragan", "--data", "."], "leave out --data"),
         (["train", "digits/contragan", "--out", "/dev/null/run"], "--out /dev/null/run"),
         (["train", "digits/contragan", "--out", "a" * 999], "File name too long"),
-        (["train", "digits/contragan", "--out", "~nobody-is-called-so"], "no such user"),
+        (["train", "digits/contragan", "--out", "~nobody-is-called-so"], "no such home"),
         (
             ["bench", "digits/contragan", "--json", "/dev/null/a.json"],
             "/dev/null cannot be written",

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def world_size() -> int:
@@ -68,3 +68,10 @@ def mean_over_processes(local: Tensor) -> Tensor:
         return local
     total: Tensor = _Sum.apply(local)
     return total / world_size()
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Give every process the first one's buffers: each has seen other batches' statistics."""
+    if world_size() > 1:
+        for buffer in network.buffers():
+            dist.broadcast(buffer, 0)

@@ -153,12 +153,13 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
     training, fabric, device = request.recipe.training, setup.fabric, setup.fabric.device
     forget_peak(device)
     ours = Runner(*our_step(setup, request.seed, request.step))
+    flops = ours.flops()  # counted first: a captured step's operations are not seen later
     for _ in range(max(request.warmup, WARMUP + 1)):
         ours.iterate()
     peak = peak_memory(device)
     plain = Runner(plain_step(ours.step, setup), None, keeps_memory=False)
     plain.turn(request.warmup - 1)
-    flops, reference_flops = ours.flops(), plain.flops()
+    reference_flops = plain.flops()
     ours.times, plain.times = Times(), Times()
     rates = [matmul_rate(ours.step)]
     for start in range(0, request.iterations, TURN):

@@ -19,7 +19,7 @@ from contragan.augmentation import Augmentation
 from contragan.build import GAN, build
 from contragan.console import is_abandoned, note
 from contragan.data import BatchSource, ImageDataset, LabelSampler
-from contragan.distributed import world_size
+from contragan.distributed import share_buffers, world_size
 from contragan.errors import UserError
 from contragan.evaluation import SHOWN, Evaluator, extractor_for, load_splits
 from contragan.files import check_writable
@@ -256,6 +256,7 @@ def wire(setup: Setup, request: Request) -> Loop:
     best_generator = ema.average if ema else gan.generator
 
     def evaluate(iteration: int) -> Score:
+        share_buffers(best_generator)
         return score(make_evaluator(setup, best_generator, ema is not None), iteration)
 
     def draw_samples(iteration: int) -> None:
