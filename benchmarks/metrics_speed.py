@@ -130,7 +130,7 @@ def extraction(repeats: int) -> None:
 
 
 def _extraction(extractor: NetworkExtractor, side: int, repeats: int) -> None:
-    count, batch = 128, 64
+    count = batch = 64
     images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
     ready = extractor.prepare(images)
     passing = FeaturePass(extractor, batch, Ranks(), None)

@@ -69,6 +69,17 @@ def test_equal_protocols_are_comparable() -> None:
             ["inception", "pixels"],
         ),
         (
+            _record(
+                extractor={
+                    "extractor": "inception",
+                    "resize": "tf-bilinear",
+                    "precision": "bfloat16",
+                }
+            ),
+            "extractor.precision",
+            ["float32", "bfloat16"],
+        ),
+        (
             replace(_record(), counts={"generated": 10_000, "reference": 50_000}),
             "counts.generated",
             [50_000, 10_000],

@@ -82,6 +82,15 @@ def test_protocol_states_resize_and_weights(efficientnet: FeatureExtractor) -> N
     assert other.protocol() == {**protocol, "resize": "bilinear-antialias"}
 
 
+def test_bf16_features_are_close_and_stated(efficientnet: FeatureExtractor) -> None:
+    rounded = load_extractor("efficientnet-lite0", precision="bfloat16")
+    assert rounded.protocol() == {**efficientnet.protocol(), "precision": "bfloat16"}
+    exact, found = efficientnet(_images(2)).features, rounded(_images(2)).features
+    assert found.dtype == torch.float32
+    distance = (found - exact).norm() / exact.norm()
+    assert 1e-4 < distance < 0.05
+
+
 def test_inception_agrees_with_torch_fidelity(tmp_path: Path) -> None:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 

@@ -123,7 +123,7 @@ class NetworkExtractor(FeatureExtractor):
         """The network's input for uint8 images."""
         pixels = images.to(self.device).float()
         resized = resize_images(pixels, self.input_size, self.resize)
-        normalised = (resized - self.shift) / self.scale  # broadcasts one channel to three
+        normalised = (resized - self.shift).div_(self.scale)  # broadcasts one channel to three
         return normalised.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
