@@ -40,7 +40,7 @@ def _draw(labels: Tensor, indices: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def _evaluate(ranks: Ranks, folder: Path) -> dict[str, float]:
+def _evaluate(ranks: Ranks, folder: Path, batch_size: int = 16) -> dict[str, float]:
     config = EvaluationConfig(
         features="pixels",
         num_images=250,
@@ -49,7 +49,7 @@ def _evaluate(ranks: Ranks, folder: Path) -> dict[str, float]:
         labels="uniform",
         metrics=("frechet_distance", "kernel_distance", "precision_recall", "class_fidelity"),
         kernel_subsets=3,
-        batch_size=16,
+        batch_size=batch_size,
     )
     record = evaluate(
         IndexedDraw(_draw),
@@ -73,6 +73,8 @@ def _worker(rank: int, port: int, folder: str) -> None:
         # Only the first rank finds a cache in the second round: both must still go on alike.
         caches = [Path(folder) / f"cache-{rank}", Path(folder) / f"cache-{2 * rank}"]
         values = [_evaluate(ranks, cache) for cache in caches]
+        # One batch in all: the first rank has no share of it.
+        values.append(_evaluate(ranks, Path(folder) / "cache-large", batch_size=512))
         failures = 0
         try:
             with ranks.fail_together():

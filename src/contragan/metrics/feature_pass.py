@@ -90,4 +90,4 @@ class FeaturePass:
         )
 
     def _whole(self, parts: list[np.ndarray]) -> np.ndarray:
-        return self.ranks.concatenate(np.concatenate(parts))
+        return self.ranks.concatenate(np.concatenate(parts) if parts else np.zeros(0))

@@ -56,9 +56,18 @@ class Ranks:
         return merged
 
     def concatenate(self, rows: np.ndarray) -> np.ndarray:
-        """All ranks' rows (n, ...) in rank order, on every rank."""
+        """All ranks' rows (n, ...) in rank order, on every rank.
+
+        A rank without any may pass an empty array of whatever shape and type.
+        """
         if self.world == 1:
             return rows
+        kinds: list[tuple[tuple[int, ...], str] | None] = [None] * self.world
+        kind = (rows.shape[1:], rows.dtype.str) if len(rows) else None
+        distributed.all_gather_object(kinds, kind)
+        if kind is None and (others := [known for known in kinds if known is not None]):
+            shape, dtype = others[0]
+            rows = np.zeros((0, *shape), dtype)
         counts = self._gather(torch.tensor([len(rows)])).tolist()
         padded = torch.zeros(max(counts), *rows.shape[1:], dtype=torch.from_numpy(rows[:0]).dtype)
         padded[: len(rows)] = torch.from_numpy(rows)
