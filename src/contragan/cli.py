@@ -331,6 +331,8 @@ def evaluate(
         _refuse_options(context, _OF_RUNS | _OF_SCORES, "with --compare")
         console.print(compare_runs(places))
         return
+    if json_file is not None:
+        check_writable(json_file.parent, "--json in")
     choice = Choice(
         protocol=protocol,
         features=features,
