@@ -1,8 +1,6 @@
 """The captured step: what a recording replays is the step itself, with each update's own draws."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
-from typing import Any
 
 import pytest
 import torch
@@ -52,8 +50,7 @@ def eager(name: str, overrides: list[str]) -> Step:
 
 
 def captured(step: Step, recorder: Closures, tell: Callable[[str], None] = print) -> CapturedStep:
-    shared: dict[str, Any] = {field.name: getattr(step, field.name) for field in fields(Step)}
-    return CapturedStep(**shared, recorder=recorder, tell=tell)
+    return CapturedStep(**step.settings(), recorder=recorder, tell=tell)
 
 
 def assert_same_training(left: Step, right: Step) -> None:
@@ -114,8 +111,7 @@ def test_cuda_graphs_equal_the_eager_step(tiny: list[str]) -> None:
     told: list[str] = []
     left = eager("contragan", tiny)
     right = eager("contragan", tiny)
-    shared: dict[str, Any] = {field.name: getattr(right, field.name) for field in fields(Step)}
-    step = CapturedStep(**shared, recorder=CUDARecorder(), tell=told.append)
+    step = CapturedStep(**right.settings(), recorder=CUDARecorder(), tell=told.append)
     for update in range(WARMUP + 3):
         for one, other in (
             (

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contragan.build import build
-from contragan.data.memory import available_memory
+from contragan.data.memory import free_memory
 from contragan.errors import UserError
 from contragan.networks import set_folded
 from contragan.recipe import Recipe
+from contragan.training.room import weight_bytes
 
 WEIGHT_COPIES = 9
 """Weights, gradients and Adam's two moments, of ours and of the plain step; and the average."""
@@ -56,7 +57,7 @@ def estimate_memory(recipe: Recipe, num_classes: int) -> MemoryEstimate:
         gan = build(recipe, num_classes, seed=0)
     for network in (gan.generator, gan.discriminator):
         set_folded(network, False)
-    parameters = sum(_bytes(network) for network in (gan.generator, gan.discriminator))
+    parameters = sum(weight_bytes(network) for network in (gan.generator, gan.discriminator))
     shape = (recipe.data.channels, recipe.data.resolution, recipe.data.resolution)
 
     def discriminator_step(count: int) -> None:
@@ -81,10 +82,6 @@ def estimate_memory(recipe: Recipe, num_classes: int) -> MemoryEstimate:
     )
 
 
-def _bytes(network: nn.Module) -> int:
-    return sum(p.numel() * p.element_size() for p in network.parameters())
-
-
 def _meta(*shape: int) -> Tensor:
     return torch.empty(*shape, device="meta")
 
@@ -105,13 +102,6 @@ def _kept(step: Callable[[int], None], count: int) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         step(count)
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free where the networks will be."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return available_memory()
 
 
 def check_memory(recipe: Recipe, num_classes: int, device: torch.device, data: int) -> int:

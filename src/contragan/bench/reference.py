@@ -7,8 +7,7 @@ wherever the package is installed, and tests hold ours against it.
 from __future__ import annotations
 
 import copy
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -65,9 +64,8 @@ def reference_step(step: Step, gan: GAN, training: TrainingConfig) -> ReferenceS
 
     Both draw the same latents, labels and images.
     """
-    shared: dict[str, Any] = {field.name: getattr(step, field.name) for field in fields(Step)}
     return ReferenceStep(
-        **shared
+        **step.settings()
         | {
             "gan": gan,
             "augmentation": copy.deepcopy(step.augmentation),  # an adaptive one has a state

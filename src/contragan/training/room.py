@@ -35,7 +35,7 @@ def check_room(recipe: Recipe, num_classes: int, device: torch.device) -> None:
         if "overflow" not in str(error).lower():
             raise
         raise UserError(f"these networks are larger than any memory: {SMALLER}") from error
-    generator, discriminator = _bytes(gan.generator), _bytes(gan.discriminator)
+    generator, discriminator = weight_bytes(gan.generator), weight_bytes(gan.discriminator)
     need = COPIES * (generator + discriminator) + generator * (recipe.training.ema is not None)
     free = free_memory(device)
     if need > free:
@@ -46,7 +46,8 @@ def check_room(recipe: Recipe, num_classes: int, device: torch.device) -> None:
         )
 
 
-def _bytes(network: nn.Module) -> int:
+def weight_bytes(network: nn.Module) -> int:
+    """Bytes of a network's parameters."""
     return sum(p.numel() * p.element_size() for p in network.parameters())
 
 

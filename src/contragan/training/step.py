@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import torch
 from lightning.fabric import Fabric
@@ -90,6 +90,10 @@ class Step:
         self.part_size = share
         # Batch statistics of a mixed batch are neither real's nor generated images'.
         self.one_pass = not has_batch_statistics(self.gan.discriminator)
+
+    def settings(self) -> dict[str, Any]:
+        """What a :class:`Step` is made of, for one of another kind on the same networks."""
+        return {setting.name: getattr(self, setting.name) for setting in fields(Step)}
 
     def counters(self, update: int, part: int, *purpose: str) -> tuple[int | str, ...]:
         """What a draw is seeded from."""

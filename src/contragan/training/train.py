@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -351,8 +351,7 @@ def faster(step: Step, kind: StepKind, console: Console) -> Step:
     if reason := why_not_captured(step.fabric.device, step.augmentation):
         note(console, f"note: the step runs eagerly: {reason}")
         return step
-    shared: dict[str, Any] = {field.name: getattr(step, field.name) for field in fields(Step)}
-    return CapturedStep(**shared, tell=lambda line: note(console, f"note: {line}"))
+    return CapturedStep(**step.settings(), tell=lambda line: note(console, f"note: {line}"))
 
 
 def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
