@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from contragan.layers import Layers
 from contragan.networks import Generator, Trunk, set_folded
 from contragan.networks.attention import SelfAttention
-from contragan.networks.blocks import TrunkBlock, conv_pool, upsample_conv
+from contragan.networks.blocks import Filtered, TrunkBlock, conv_pool, upsample_conv
 from contragan.networks.normalization import ConditionalBatchNorm2d
 
 
@@ -20,21 +20,43 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+FILTERED: list[Filtered] = ["images", "kernel"]
+
+
+@pytest.mark.parametrize("filtered", FILTERED)
 @pytest.mark.parametrize("size", [(1, 1), (3, 4)])
-def test_folded_upsampling_is_exact(size: tuple[int, int]) -> None:
+def test_folded_upsampling_is_exact(size: tuple[int, int], filtered: Filtered) -> None:
     conv = Layers().conv2d(3, 5, 3, padding=1).double()
     nn.init.normal_(conv.bias)  # type: ignore[arg-type]
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     plain = conv(F.interpolate(x, scale_factor=2, mode="nearest"))
-    assert_close(upsample_conv(x, conv), plain, rtol=1e-12, atol=1e-12)
+    assert_close(upsample_conv(x, conv, filtered), plain, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("filtered", FILTERED)
 @pytest.mark.parametrize("size", [(2, 2), (6, 4)])
-def test_folded_pooling_is_exact(size: tuple[int, int]) -> None:
+def test_folded_pooling_is_exact(size: tuple[int, int], filtered: Filtered) -> None:
     conv = Layers().conv2d(3, 5, 3, padding=1).double()
     nn.init.normal_(conv.bias)  # type: ignore[arg-type]
     x = torch.randn(2, 3, *size, dtype=torch.float64)
-    assert_close(conv_pool(x, conv), F.avg_pool2d(conv(x), 2), rtol=1e-12, atol=1e-12)
+    assert_close(conv_pool(x, conv, filtered), F.avg_pool2d(conv(x), 2), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("filtered", FILTERED)
+@pytest.mark.parametrize("fold", [upsample_conv, conv_pool])
+def test_folded_convolutions_can_be_differentiated_twice(
+    fold: Callable[..., Tensor], filtered: Filtered
+) -> None:
+    conv = Layers().conv2d(2, 3, 3, padding=1).double()
+
+    x = torch.randn(1, 2, 4, 2, dtype=torch.float64, requires_grad=True)
+    inputs = (x, *conv.parameters())
+
+    def folded(*_: Tensor) -> Tensor:
+        return fold(x, conv, filtered)
+
+    assert torch.autograd.gradcheck(folded, inputs)
+    assert torch.autograd.gradgradcheck(folded, inputs)
 
 
 def outcome(network: nn.Module, folded: bool, *inputs: Tensor) -> list[Tensor]:

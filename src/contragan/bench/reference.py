@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from contragan.build import GAN
+from contragan.layers import ConvTranspose2d
 from contragan.networks import set_folded
 from contragan.recipe import AdamConfig, TrainingConfig
 from contragan.training.step import Step, frozen
@@ -33,6 +34,9 @@ class ReferenceStep(Step):
         for network in (self.gan.generator, self.gan.discriminator):
             network.to(memory_format=torch.contiguous_format)
             set_folded(network, False)
+            for module in network.modules():
+                if isinstance(module, ConvTranspose2d):
+                    module.bias_apart = False
 
     def fetch(self, update: int) -> list[Batch]:
         """The real images of D update number ``update``, in NCHW."""

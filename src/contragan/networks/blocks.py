@@ -1,20 +1,32 @@
 """Residual blocks, with resampling folded into their convolutions.
 
-Nearest 2x upsampling followed by a 3x3 convolution is one 4x4 transposed convolution of stride 2,
-and a 3x3 convolution followed by 2x2 average pooling is one 4x4 convolution of stride 2: in both
-the 4x4 kernel is the 3x3 kernel filtered with a 2x2 box. That is 4 multiplications a pixel for 9.
-A 1x1 convolution commutes with both resizings, so it runs at the low resolution. Both identities
-are exact, borders included; parameters are those of the plain blocks.
+Nearest 2x upsampling is a transposed convolution of stride 2 with a 2x2 box of ones, and 2x2 average
+pooling a convolution of stride 2 with such a box. Convolutions commute, so
+
+- a 3x3 convolution after upsampling is a transposed 3x3 convolution of stride 2, then the box;
+- a 3x3 convolution before pooling is the box, then a 3x3 convolution of stride 2;
+- in both the box may filter the 3x3 kernel instead of the images, which makes it a 4x4 kernel.
+
+A plain block takes 36 multiplications for each low-resolution pixel, the box on the kernel 16 and
+the box on the images 9 and a pass over them: on a CPU, where multiplications cost most, the images
+are filtered, elsewhere the kernel. A 1x1 convolution commutes with both resizings, so it runs at
+the low resolution. All identities are exact, borders included; parameters are those of the plain
+blocks.
 """
 
 from __future__ import annotations
+
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from contragan.layers import Conv2d, Layers
+from contragan.layers import Conv2d, Layers, biased_, transposed_conv
 from contragan.networks.normalization import TrunkNormalization, trunk_norm
+
+Filtered = Literal["images", "kernel"]
+"""What the box filters."""
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -22,20 +34,49 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def box_filtered(kernel: Tensor, divisor: int = 4) -> Tensor:
-    """A 3x3 kernel (O, I, 3, 3) summed over each 2x2 window, padded with 0, by ``divisor``: 4x4."""
-    return F.avg_pool2d(kernel, 2, stride=1, padding=1, divisor_override=divisor)
+class _Box(torch.autograd.Function):
+    """Sum over 2x2 windows of stride 1, over ``divisor``, after a border of ``padding`` zeros.
+
+    With a border (padding 1) and without (0) are each other's transpose, so the gradient is a box
+    as well: a third of the time of average pooling's own backward in bf16.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, padding: int, divisor: int) -> Tensor:
+        ctx.padding, ctx.divisor = padding, divisor
+        return F.avg_pool2d(x, 2, stride=1, padding=padding, divisor_override=divisor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        return box(gradient, 1 - ctx.padding, ctx.divisor), None, None
 
 
-def upsample_conv(x: Tensor, conv: Conv2d) -> Tensor:
+def box(x: Tensor, padding: int, divisor: int) -> Tensor:
+    """(B, C, H, W) to one row and column more (padding 1) or less (0), by :class:`_Box`."""
+    filtered: Tensor = _Box.apply(x, padding, divisor)
+    return filtered
+
+
+def filtered_on(device: torch.device) -> Filtered:
+    """What to filter there: measured on CPUs, and taken for granted on GPUs."""
+    return "images" if device.type == "cpu" else "kernel"
+
+
+def upsample_conv(x: Tensor, conv: Conv2d, filtered: Filtered | None = None) -> Tensor:
     """``conv(upsample(x))`` for a 3x3 ``conv``, as one transposed convolution."""
-    kernel = box_filtered(conv.effective_weight(), divisor=1).flip(2, 3).transpose(0, 1)
-    return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
+    kernel = conv.effective_weight().flip(2, 3).transpose(0, 1)
+    if (filtered or filtered_on(x.device)) == "kernel":
+        return transposed_conv(x, box(kernel, 1, 1), conv.bias, stride=2, padding=1)
+    return biased_(box(transposed_conv(x, kernel, None, stride=2), 0, 1), conv.bias)
 
 
-def conv_pool(x: Tensor, conv: Conv2d) -> Tensor:
+def conv_pool(x: Tensor, conv: Conv2d, filtered: Filtered | None = None) -> Tensor:
     """``avg_pool2d(conv(x), 2)`` for a 3x3 ``conv``, as one strided convolution."""
-    return F.conv2d(x, box_filtered(conv.effective_weight()), conv.bias, stride=2, padding=1)
+    kernel = conv.effective_weight()
+    if (filtered or filtered_on(x.device)) == "kernel":
+        return F.conv2d(x, box(kernel, 1, 4), conv.bias, stride=2, padding=1)
+    return F.conv2d(box(x, 1, 4), kernel, conv.bias, stride=2)
 
 
 class GeneratorBlock(nn.Module):
