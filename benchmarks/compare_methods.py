@@ -3,8 +3,10 @@
 python benchmarks/compare_methods.py --out runs/methods
 python benchmarks/compare_methods.py --methods contragan,projgan --seeds 0 --iterations 100
 python benchmarks/compare_methods.py --family cifar10 --data PATH --methods contragan,reacgan
+python benchmarks/compare_methods.py --methods contragan --plain --out runs/plain
 
-Started again with the same --out, it goes on where it stopped: finished runs are only read.
+``--plain`` trains with the step that ``contragan bench`` measures ours against. Started again with
+the same --out, it goes on where it stopped: finished runs are only read.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from contragan.bench.reference import reference_step
 from contragan.catalog import nearest, recipe_names
 from contragan.errors import UserError
 from contragan.recipe import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import is_run
-from contragan.training.train import Request, train
+from contragan.training.stop import Stop
+from contragan.training.train import Request, claim, set_up, train, wire
 
 SCORES = {"frechet_distance": "Fréchet distance", "class_accuracy": "class accuracy"}
 
@@ -44,6 +48,21 @@ def run_once(folder: Path, name: str, seed: int, data: Path | None, overrides: l
     recipe, resume = load_recipe(name, overrides), is_run(folder)
     request = Request(name, recipe, data=data, seed=seed, out=folder, resume=resume)
     train(request, Console(quiet=True))
+
+
+def run_plain(folder: Path, name: str, seed: int, data: Path | None, overrides: list[str]) -> None:
+    """The same with the plain step, in float32 and from the start."""
+    overrides = [*overrides, "training.precision=fp32"]
+    request = Request(name, load_recipe(name, overrides), data=data, seed=seed, out=folder)
+    setup = set_up(request, Console(quiet=True))
+    loop = wire(setup, request)
+    loop.step = reference_step(loop.step, loop.step.gan, request.recipe.training)
+    claim(setup, loop)
+    with loop.display.open():
+        loop.fit(Stop())
+    if loop.log is not None:
+        loop.log.close()
+    loop.step.source.close()
 
 
 def final_scores(folder: Path, iterations: int) -> dict[str, float] | None:
@@ -83,6 +102,7 @@ def main() -> None:
     parser.add_argument("--methods", help="recipes after FAMILY/, separated by commas")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--iterations", type=int, default=1200)
+    parser.add_argument("--plain", action="store_true", help="train with the plain step")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
@@ -99,7 +119,8 @@ def main() -> None:
             for seed in seeds:
                 folder = options.out / f"{method}-{options.iterations}" / str(seed)
                 if final_scores(folder, options.iterations) is None:
-                    run_once(folder, f"{options.family}/{method}", seed, options.data, overrides)
+                    run = run_plain if options.plain else run_once
+                    run(folder, f"{options.family}/{method}", seed, options.data, overrides)
                 if (final := final_scores(folder, options.iterations)) is not None:
                     scores[method].append(final)
                     shown = "  ".join(

@@ -81,11 +81,11 @@ class SpectralNorm(nn.Module):
 
     def iterate(self, weight: Tensor) -> None:
         """One power iteration on ``weight``."""
-        _iterate([self], [weight])
+        _NormGroup([self], [weight]).iterate()
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight divided by the current estimate of its largest singular value."""
-        return _normalized([self], [weight])[0]
+        return _NormGroup([self], [weight]).normalized()[0]
 
 
 def is_channels_last(weight: Tensor) -> bool:
@@ -93,16 +93,33 @@ def is_channels_last(weight: Tensor) -> bool:
     return weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
-def _iterate(norms: list[SpectralNorm], weights: list[Tensor]) -> None:
-    """One power iteration of each norm on its weight: one call for all where that is possible."""
-    with _full_precision(weights[0]):
-        matrices = [norm.matrix(w, w) for norm, w in zip(norms, weights, strict=True)]
-        v = _unit([torch.mv(m.t(), norm.u) for norm, m in zip(norms, matrices, strict=True)])
-        u = _unit([torch.mv(m, x) for m, x in zip(matrices, v, strict=True)])
-    torch._foreach_copy_([norm.u for norm in norms], u)
-    kept = [norm.columns(w) for norm, w in zip(norms, weights, strict=True)]
-    torch._foreach_copy_(kept, [x.view(view.shape) for x, view in zip(v, kept, strict=True)])
+class _NormGroup:
+    """Several weights beside their norms, for one call where one a weight would do.
+
+    ``matrices`` are views of them, made once for all that is asked.
+    """
+
+    def __init__(self, norms: list[SpectralNorm], weights: list[Tensor]) -> None:
+        self.norms, self.weights = norms, weights
+        with torch.no_grad():
+            self.matrices = [norm.matrix(w, w) for norm, w in zip(norms, weights, strict=True)]
+            self.columns = [norm.columns(w) for norm, w in zip(norms, weights, strict=True)]
+
+    @torch.no_grad()
+    def iterate(self) -> None:
+        """One power iteration of each norm on its weight."""
+        rows = [norm.u for norm in self.norms]
+        with _full_precision(self.weights[0]):
+            v = _unit([torch.mv(m.t(), u) for m, u in zip(self.matrices, rows, strict=True)])
+            u = _unit([torch.mv(m, x) for m, x in zip(self.matrices, v, strict=True)])
+        torch._foreach_copy_(rows, u)
+        found = [x.view(view.shape) for x, view in zip(v, self.columns, strict=True)]
+        torch._foreach_copy_(self.columns, found)
+
+    def normalized(self) -> tuple[Tensor, ...]:
+        """Each weight divided by the current estimate of its largest singular value."""
+        normalized: tuple[Tensor, ...] = _Normalize.apply(self, *self.weights)
+        return normalized
 
 
 def _unit(vectors: list[Tensor]) -> list[Tensor]:
@@ -113,12 +130,6 @@ def _unit(vectors: list[Tensor]) -> list[Tensor]:
     return vectors
 
 
-def _normalized(norms: list[SpectralNorm], weights: list[Tensor]) -> tuple[Tensor, ...]:
-    """Each weight divided by the current estimate of its largest singular value."""
-    normalized: tuple[Tensor, ...] = _Normalize.apply(norms, *weights)
-    return normalized
-
-
 class _Normalize(torch.autograd.Function):
     """W / sigma of many weights at once, sigma = u^T W v.
 
@@ -126,14 +137,14 @@ class _Normalize(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, norms: list[SpectralNorm], *weights: Tensor) -> tuple[Tensor, ...]:
-        pairs = list(zip(norms, weights, strict=True))
+    def forward(ctx: Any, given: _NormGroup, *weights: Tensor) -> tuple[Tensor, ...]:
+        norms = given.norms
         with _full_precision(weights[0]):
             # Copied, so that a later iteration cannot change what backward needs.
-            vectors = [norm.u for norm in norms] + [norm.columns(w).flatten() for norm, w in pairs]
+            vectors = [norm.u for norm in norms] + [view.flatten() for view in given.columns]
             vectors = list(torch.split(torch.cat(vectors), [len(vector) for vector in vectors]))
             u, v = vectors[: len(norms)], vectors[len(norms) :]
-            images = [torch.mv(norm.matrix(w, w), x) for (norm, w), x in zip(pairs, v, strict=True)]
+            images = [torch.mv(m, x) for m, x in zip(given.matrices, v, strict=True)]
             sigmas = [torch.dot(x, image) for x, image in zip(u, images, strict=True)]
             normalized = torch._foreach_div(weights, sigmas)
         ctx.norms = norms
@@ -286,15 +297,15 @@ def _spectral_layers(network: nn.Module) -> list[_Weighted]:
     ]
 
 
+def _gathered(layers: list[_Weighted]) -> _NormGroup:
+    norms = [layer.spectral_norm for layer in layers if layer.spectral_norm is not None]
+    return _NormGroup(norms, [layer.weight for layer in layers])
+
+
 def power_iteration(network: nn.Module) -> None:
     """One power iteration of every spectrally normalised layer."""
     if layers := _spectral_layers(network):
-        _iterate(*_parts(layers))
-
-
-def _parts(layers: list[_Weighted]) -> tuple[list[SpectralNorm], list[Tensor]]:
-    norms = [layer.spectral_norm for layer in layers if layer.spectral_norm is not None]
-    return norms, [layer.weight for layer in layers]
+        _gathered(layers).iterate()
 
 
 @contextmanager
@@ -305,11 +316,12 @@ def shared_weights(network: nn.Module, iterate: bool = True) -> Iterator[None]:
     ``iterate`` makes one power iteration first, where the network is in training mode.
     """
     layers = _spectral_layers(network)
-    if iterate and network.training:
-        power_iteration(network)
     try:
         if layers:
-            for layer, weight in zip(layers, _normalized(*_parts(layers)), strict=True):
+            weights = _gathered(layers)
+            if iterate and network.training:
+                weights.iterate()
+            for layer, weight in zip(layers, weights.normalized(), strict=True):
                 layer._shared = weight
         yield
     finally:

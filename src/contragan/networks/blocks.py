@@ -1,7 +1,7 @@
 """Residual blocks, with resampling folded into their convolutions.
 
-Nearest 2x upsampling is a transposed convolution of stride 2 with a 2x2 box of ones, and 2x2 average
-pooling a convolution of stride 2 with such a box. Convolutions commute, so
+Nearest 2x upsampling is a transposed convolution of stride 2 with a 2x2 box of ones, and 2x2
+average pooling a convolution of stride 2 with such a box. Convolutions commute, so
 
 - a 3x3 convolution after upsampling is a transposed 3x3 convolution of stride 2, then the box;
 - a 3x3 convolution before pooling is the box, then a 3x3 convolution of stride 2;
