@@ -6,7 +6,8 @@ python benchmarks/compare_methods.py --family cifar10 --data PATH --methods cont
 python benchmarks/compare_methods.py --methods contragan --plain --out runs/plain
 
 ``--plain`` trains with the step that ``contragan bench`` measures ours against. Started again with
-the same --out, it goes on where it stopped: finished runs are only read.
+the same --out, it goes on where it stopped: finished runs are only read. Plain runs do not resume:
+take away an unfinished one's folder first.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from contragan.recipe import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import is_run
 from contragan.training.stop import Stop
-from contragan.training.train import Request, claim, set_up, train, wire
+from contragan.training.train import Request, claim, complete, set_up, train, wire
 
 SCORES = {"frechet_distance": "Fréchet distance", "class_accuracy": "class accuracy"}
 
@@ -58,11 +59,7 @@ def run_plain(folder: Path, name: str, seed: int, data: Path | None, overrides: 
     loop = wire(setup, request)
     loop.step = reference_step(loop.step, loop.step.gan, request.recipe.training)
     claim(setup, loop)
-    with loop.display.open():
-        loop.fit(Stop())
-    if loop.log is not None:
-        loop.log.close()
-    loop.step.source.close()
+    complete(loop, Stop())
 
 
 def final_scores(folder: Path, iterations: int) -> dict[str, float] | None:

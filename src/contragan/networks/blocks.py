@@ -68,7 +68,7 @@ def upsample_conv(x: Tensor, conv: Conv2d, filtered: Filtered | None = None) -> 
     kernel = conv.effective_weight().flip(2, 3).transpose(0, 1)
     if (filtered or filtered_on(x.device)) == "kernel":
         return transposed_conv(x, box(kernel, 1, 1), conv.bias, stride=2, padding=1)
-    return biased_(box(transposed_conv(x, kernel, None, stride=2), 0, 1), conv.bias)
+    return biased_(box(F.conv_transpose2d(x, kernel, stride=2), 0, 1), conv.bias)
 
 
 def conv_pool(x: Tensor, conv: Conv2d, filtered: Filtered | None = None) -> Tensor:

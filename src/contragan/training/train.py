@@ -121,11 +121,7 @@ def train(request: Request, console: Console) -> Outcome:
     with memory_explained():
         loop = wire(setup, request)
     claim(setup, loop)
-    with stop.listening(), memory_explained(), loop.display.open():
-        stopped = loop.fit(stop)
-    if loop.log is not None:
-        loop.log.close()
-    loop.step.source.close()
+    stopped = complete(loop, stop)
     grid = setup.run.samples / f"step-{loop.iteration:07d}.png"
     return Outcome(
         folder=setup.run.path,
@@ -135,6 +131,16 @@ def train(request: Request, console: Console) -> Outcome:
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
     )
+
+
+def complete(loop: Loop, stop: Stop) -> str | None:
+    """Train to the end and close what was open; returns why it stopped early, or None."""
+    with stop.listening(), memory_explained(), loop.display.open():
+        stopped = loop.fit(stop)
+    if loop.log is not None:
+        loop.log.close()
+    loop.step.source.close()
+    return stopped
 
 
 def set_up(request: Request, console: Console) -> Setup:
