@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from contragan.layers import Layers, SpectralNorm, power_iteration, shared_weights
+from contragan.layers import Layers, SharedWeights
+from contragan.spectral_norm import SpectralNorm
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def test_normalised_weight_has_unit_norm_after_iterations(kind: str) -> None:
     }[kind]()
     rescaled(layer)
     for _ in range(200):
-        power_iteration(layer)
+        SharedWeights(layer).iterate()
     layer.eval()
     transposed = kind == "conv_transpose2d"
     assert_close(largest_singular_value(layer.effective_weight(), transposed), torch.tensor(1.0))
@@ -94,7 +95,7 @@ def test_evaluation_leaves_the_estimate_alone() -> None:
     before = deepcopy(net.state_dict())
     x = torch.randn(2, 3, 2, 2)
     first = net(x)
-    with shared_weights(net):
+    with SharedWeights(net)():
         assert_close(net(x), first)
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -106,7 +107,7 @@ def test_batched_iteration_equals_one_by_one() -> None:
     batched = rescaled(network())
     single = deepcopy(batched)
     for _ in range(3):
-        power_iteration(batched)
+        SharedWeights(batched).iterate()
         for module in single:
             if norm := getattr(module, "spectral_norm", None):
                 norm.iterate(module.weight)
@@ -119,7 +120,7 @@ def test_shared_weights_equal_plain_ones_and_iterate_once() -> None:
     x = torch.randn(2, 3, 2, 2)
     expected = plain(x)
     expected.square().sum().backward()
-    with shared_weights(shared):
+    with SharedWeights(shared)():
         first, second = shared(x), shared(x)
     assert_close(first, expected)
     assert torch.equal(first, second)

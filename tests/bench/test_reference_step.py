@@ -10,8 +10,9 @@ from torch import Tensor
 
 from contragan.bench.measure import BenchRequest, our_step, plain_step, set_up
 from contragan.bench.reference import ReferenceStep
-from contragan.layers import SpectralNorm, power_iteration
+from contragan.layers import SharedWeights
 from contragan.recipe import load_recipe
+from contragan.spectral_norm import SpectralNorm
 from contragan.training.step import Step
 from contragan.types import Terms
 
@@ -48,9 +49,8 @@ class Watched:
     def update(self, which: str, number: int) -> Terms:
         gan, step = self.step.gan, self.step
         if self.iterate:
-            # One iteration a network and update, as ours makes; the passes themselves make none.
-            power_iteration(gan.generator)
-            power_iteration(gan.discriminator)
+            # One iteration of the updated network, as ours makes; the passes themselves make none.
+            SharedWeights(getattr(gan, which)).iterate()
         if which == "discriminator":
             return step.discriminator_step(number, step.fetch(number))
         return step.generator_step(number)

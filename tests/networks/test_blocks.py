@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from contragan.layers import Layers
-from contragan.networks import Generator, Trunk, set_folded
+from contragan.layers import Layers, set_plain
+from contragan.networks import Generator, Trunk
 from contragan.networks.attention import SelfAttention
 from contragan.networks.blocks import Filtered, TrunkBlock, conv_pool, upsample_conv
 from contragan.networks.normalization import ConditionalBatchNorm2d
@@ -59,9 +59,8 @@ def test_folded_convolutions_can_be_differentiated_twice(
     assert torch.autograd.gradgradcheck(folded, inputs)
 
 
-def outcome(network: nn.Module, folded: bool, *inputs: Tensor) -> list[Tensor]:
+def outcome(network: nn.Module, *inputs: Tensor) -> list[Tensor]:
     """Output, gradients of the first input and of all parameters, of a fixed weighted sum."""
-    set_folded(network, folded)
     network.zero_grad()
     first = inputs[0].clone().requires_grad_()
     output = network(first, *inputs[1:])
@@ -78,7 +77,9 @@ def test_folded_generator_equals_the_plain_one(
 ) -> None:
     generator = new_generator(kind, 16, spectral_norm=spectral_norm).double().eval()
     inputs = torch.randn(3, 60, dtype=torch.float64), torch.tensor([0, 1, 4])
-    folded, plain = outcome(generator, True, *inputs), outcome(generator, False, *inputs)
+    folded = outcome(generator, *inputs)
+    set_plain(generator)
+    plain = outcome(generator, *inputs)
     for ours, theirs in zip(folded, plain, strict=True):
         assert_close(ours, theirs, rtol=1e-9, atol=1e-10)
 
@@ -96,7 +97,9 @@ def test_folded_trunk_equals_the_plain_one(
         if isinstance(module, nn.BatchNorm2d):
             module.train()
     x = torch.randn(3, 3, 16, 16, dtype=torch.float64)
-    folded, plain = outcome(trunk, True, x), outcome(trunk, False, x)
+    folded = outcome(trunk, x)
+    set_plain(trunk)
+    plain = outcome(trunk, x)
     for ours, theirs in zip(folded, plain, strict=True):
         assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 

@@ -1,6 +1,7 @@
 """A run that is stopped anywhere and resumed equals one that was not, bit by bit."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -201,10 +202,19 @@ def test_stopped_after_every_iteration(tmp_path: Path, tiny: list[str], whole: P
 
 
 def test_the_evaluation_at_the_end_is_no_part_of_a_longer_run(
-    tmp_path: Path, tiny: list[str], whole: Path
+    tmp_path: Path, tiny: list[str], whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight iterations end with an evaluation, the best one, which nine never make."""
     out = tmp_path / "parts"
+    evaluate = Evaluator.__call__
+
+    def best_at_eight(evaluator: Evaluator, iteration: int) -> EvaluationRecord:
+        record = evaluate(evaluator, iteration)
+        if iteration != 8:
+            return record
+        return replace(record, values=record.values | {"frechet_distance": 0.0})
+
+    monkeypatch.setattr(Evaluator, "__call__", best_at_eight)
     run(out, [*tiny, *EVALUATED], 8)
     finished = (out / "metrics.jsonl").read_text()
     assert (8, "evaluation/frechet_distance") in [line[:2] for line in measured(out)]
@@ -233,7 +243,10 @@ def test_signals(tmp_path: Path, tiny: list[str], number: signal.Signals) -> Non
     settings = [*tiny, "training.total_iterations=3000", "training.checkpoint_every_iterations=5"]
     command += [word for setting in settings for word in ("--set", setting)]
     process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
+        [*command, "--out", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # sums are rounded as in this process
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "checkpoints" / "last").exists():

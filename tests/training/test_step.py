@@ -1,6 +1,7 @@
 """The step: every parameter learns in its own update and only there."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 
 from contragan.build import GAN, build
 from contragan.data import BatchSource, LabelSampler, load_dataset
+from contragan.layers import SharedWeights
 from contragan.recipe import Recipe, load_recipe
+from contragan.spectral_norm import SpectralNorm
 from contragan.training.objective import Objective
 from contragan.training.step import Step
 from contragan.types import Terms
@@ -61,6 +64,28 @@ def test_each_parameter_learns_in_its_own_update_and_only_there(name: str, tiny:
     assert not changed(discriminator, lambda: step.generator_step(1))
     assert all(p.grad is None for p in discriminator.parameters())
     assert all(p.requires_grad for p in discriminator.parameters())
+
+
+def test_spectral_norm_iterates_once_an_update_of_its_own_network(tiny: list[str]) -> None:
+    step = make(load_recipe("digits/contragan", tiny), rate=0.0, parts=2)
+    networks = {name: getattr(step.gan, name) for name in ("discriminator", "generator")}
+    for network in networks.values():
+        for module in network.modules():
+            if isinstance(module, SpectralNorm):
+                torch.nn.init.normal_(module.u)  # away from the fixed point
+    for updated, update in (
+        ("discriminator", lambda: step.discriminator_step(0, step.fetch(0))),
+        ("generator", lambda: step.generator_step(0)),
+    ):
+        before = {name: deepcopy(network) for name, network in networks.items()}
+        update()
+        SharedWeights(before[updated]).iterate()
+        for name, network in networks.items():
+            torch.testing.assert_close(singular(network), singular(before[name]))
+
+
+def singular(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in network.named_buffers() if name.endswith((".u", ".v"))}
 
 
 def test_one_pass_equals_two(tiny: list[str]) -> None:

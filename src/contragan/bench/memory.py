@@ -15,7 +15,7 @@ from torch import Tensor
 from contragan.build import build
 from contragan.data.memory import free_memory
 from contragan.errors import UserError
-from contragan.networks import set_folded
+from contragan.layers import set_plain
 from contragan.recipe import Recipe
 from contragan.training.room import weight_bytes
 
@@ -56,7 +56,7 @@ def estimate_memory(recipe: Recipe, num_classes: int) -> MemoryEstimate:
     with torch.device("meta"):
         gan = build(recipe, num_classes, seed=0)
     for network in (gan.generator, gan.discriminator):
-        set_folded(network, False)
+        set_plain(network)
     parameters = sum(weight_bytes(network) for network in (gan.generator, gan.discriminator))
     shape = (recipe.data.channels, recipe.data.resolution, recipe.data.resolution)
 

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from contragan.build import GAN
-from contragan.layers import ConvTranspose2d
-from contragan.networks import set_folded
+from contragan.layers import set_plain
 from contragan.recipe import AdamConfig, TrainingConfig
 from contragan.training.step import Step, frozen
 from contragan.types import Batch, Terms
@@ -34,10 +33,7 @@ class ReferenceStep(Step):
         self.one_pass = False
         for network in (self.gan.generator, self.gan.discriminator):
             network.to(memory_format=torch.contiguous_format)
-            set_folded(network, False)
-            for module in network.modules():
-                if isinstance(module, ConvTranspose2d):
-                    module.bias_apart = False
+            set_plain(network)
 
     def fetch(self, update: int) -> list[Batch]:
         """The real images of D update number ``update``, in NCHW."""

@@ -13,7 +13,6 @@ from contragan.networks.biggan import (
     BigGANTrunkConfig,
     check_biggan_generator,
 )
-from contragan.networks.blocks import set_folded
 from contragan.networks.dcgan import (
     DCGANGenerator,
     DCGANGeneratorConfig,
@@ -57,7 +56,6 @@ __all__ = [
     "check_generator",
     "check_trunk",
     "has_batch_statistics",
-    "set_folded",
     "synchronized",
 ]
 

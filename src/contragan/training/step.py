@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from contragan.augmentation import Augmentation
 from contragan.build import GAN
 from contragan.distributed import world_size
-from contragan.layers import shared_weights
+from contragan.layers import SharedWeights
 from contragan.networks import has_batch_statistics, synchronized
 from contragan.randomness import random_generator
 from contragan.regularizers import Context, DiscriminatorContext, Players
@@ -90,6 +90,10 @@ class Step:
         self.part_size = share
         # Batch statistics of a mixed batch are neither real's nor generated images'.
         self.one_pass = not has_batch_statistics(self.gan.discriminator)
+        self._shared_weights = {
+            network: SharedWeights(network)
+            for network in (self.gan.generator, self.gan.discriminator)
+        }
 
     def settings(self) -> dict[str, Any]:
         """What a :class:`Step` is made of, for one of another kind on the same networks."""
@@ -146,12 +150,16 @@ class Step:
         return self.gan.generator(latent, draw.label), latent, terms
 
     @contextmanager
-    def _pass(self, part: int) -> Iterator[None]:
-        """How both networks run: autocast, and their weights normalised once."""
+    def _pass(self, part: int, updated: nn.Module) -> Iterator[None]:
+        """How both networks run: autocast, and their weights normalised once.
+
+        The network to be updated makes a power iteration, one an update as in Miyato et al. 2018,
+        Algorithm 1.
+        """
         with ExitStack() as stack:
             stack.enter_context(self.fabric.autocast())
-            for network in (self.gan.generator, self.gan.discriminator):
-                stack.enter_context(shared_weights(network, iterate=part == 0))
+            for network, shared in self._shared_weights.items():
+                stack.enter_context(shared(iterate=part == 0 and network is updated))
                 if self.synchronized_batch_norm:
                     stack.enter_context(synchronized(network))
             yield
@@ -161,7 +169,7 @@ class Step:
         totals: Terms = {}
         with frozen(self.gan.generator):
             for part, real in enumerate(parts):
-                with self._pass(part):
+                with self._pass(part, self.gan.discriminator):
                     terms = self._discriminator_part(update, part, real)
                 self._backward(terms, totals)
         self._update(self.discriminator_optimizer, self.gan.discriminator)
@@ -207,7 +215,7 @@ class Step:
         totals: Terms = {}
         with frozen(self.gan.discriminator):
             for part in range(self.accumulation_steps):
-                with self._pass(part):
+                with self._pass(part, self.gan.generator):
                     terms = self._generator_part(iteration, part)
                 self._backward(terms, totals)
         self._update(self.generator_optimizer, self.gan.generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -221,6 +222,10 @@ def start_processes(request: Request) -> Fabric:
         precision="bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
     )
     fabric.launch()
+    if fabric.device.type == "cpu":
+        # Lightning has PyTorch look for GPUs through NVML, which it tries to load anew at every
+        # step of Adam.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     keep_freed_memory()
     return fabric
 
