@@ -27,8 +27,9 @@ from contragan.errors import UserError
 from contragan.recipe import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import is_run
+from contragan.training.setup import Request, set_up
 from contragan.training.stop import Stop
-from contragan.training.train import Request, claim, complete, set_up, train, wire
+from contragan.training.train import claim, complete, train, wire
 
 SCORES = {"frechet_distance": "Fréchet distance", "class_accuracy": "class accuracy"}
 

@@ -33,8 +33,9 @@ from contragan.data.preprocess import Preprocess
 from contragan.data.store import Store, find_or_build
 from contragan.recipe import Recipe, load_recipe
 from contragan.runs.run import DatasetFacts, Run
+from contragan.training.setup import Request, Setup, start_processes
 from contragan.training.step import Step
-from contragan.training.train import Request, Setup, make_step, start_processes
+from contragan.training.train import make_step
 
 RESOLUTION = 128
 CLASSES = 1000
@@ -170,8 +171,7 @@ def measure_training(
     facts = DatasetFacts("random", dataset.class_names, tuple(dataset.class_counts), "", None)
     setup = Setup(fabric, Run(folder, name, recipe, 0, facts), dataset, dataset, None, Console())
     gan = build(recipe, CLASSES, 0)
-    for network in (gan.generator, gan.discriminator):
-        network.to(fabric.device).to(memory_format=torch.channels_last)
+    gan.move_to(fabric.device)
     step = make_step(setup, gan, 0)
     step.source.close()
     # No share of the device: 5 GB would fit on an accelerator, the 63 GB they stand for do not.

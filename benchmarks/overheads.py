@@ -17,8 +17,9 @@ from rich.console import Console
 
 from contragan.data import load_dataset
 from contragan.recipe import load_recipe
+from contragan.training.setup import Request, set_up
 from contragan.training.stop import Stop
-from contragan.training.train import Request, set_up, wire
+from contragan.training.train import wire
 
 
 def resident_bytes() -> int:

@@ -24,7 +24,8 @@ from contragan.metrics import FeatureExtractor, load_extractor
 from contragan.metrics.extractors import InceptionV3, inception_extractor
 from contragan.recipe import TrainingConfig, load_recipe
 from contragan.training.loop import Loop, Seconds
-from contragan.training.train import Request, set_up, wire
+from contragan.training.setup import Request, set_up
+from contragan.training.train import wire
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:

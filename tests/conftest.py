@@ -51,7 +51,8 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from rich.console import Console
 
     from contragan.recipe import load_recipe
-    from contragan.training.train import Request, train
+    from contragan.training.setup import Request
+    from contragan.training.train import train
 
     folder = tmp_path_factory.mktemp("runs") / "digits"
     overrides = [*TINY, "training.total_iterations=8", "training.evaluate_every_iterations=4"]

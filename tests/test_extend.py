@@ -20,7 +20,8 @@ import json, pathlib, sys
 from rich.console import Console
 from contragan.errors import UserError
 from contragan.recipe import load_recipe
-from contragan.training.train import Request, train
+from contragan.training.setup import Request
+from contragan.training.train import train
 
 recipe = load_recipe("margin.yaml", json.loads(sys.argv[1]))
 train(Request("margin.yaml", recipe, out=pathlib.Path("run")), Console(quiet=True))

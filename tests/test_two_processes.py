@@ -1,5 +1,6 @@
 """Two gloo processes give the single process's loss and gradient."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,13 @@ def test_synchronized_batch_norm(two: list[dict[str, Any]]) -> None:
         torch.testing.assert_close((one + other) / 2, expected, rtol=1e-4, atol=1e-6)
     for one, other in zip(first[-6:], second[-6:], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_processes_stop_for_the_same_reason(two: list[dict[str, Any]]) -> None:
+    expected = [
+        [None, 0],
+        ["stopped by SIGTERM", 128 + signal.SIGTERM],
+        ["stopped by the time limit", 0],
+        ["stopped by SIGINT", 128 + signal.SIGINT],
+    ]
+    assert [found["stop"] for found in two] == [expected, expected]

@@ -1,6 +1,7 @@
 """What two gloo processes compute; a module of its own, so that both can import it."""
 
 import os
+import signal
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from contragan.conditioning.nt_xent import NTXentConfig
 from contragan.conditioning.proxy_nca import ProxyNCAConfig
 from contragan.layers import Layers
 from contragan.networks.normalization import BatchNorm2d, synchronized
+from contragan.training.stop import Stop
 from contragan.types import DiscriminatorOutput
 
 FEATURES, CLASSES, BATCH = 6, 3, 8
@@ -117,6 +119,25 @@ def normalized(rows: slice) -> list[Tensor]:
     return [loss.detach(), images.grad, *gradients, *statistics]
 
 
+STOPS: list[tuple[list[float | None], list[int | None]]] = [
+    ([None, None], [None, None]),
+    ([None, None], [None, signal.SIGTERM]),
+    ([0.0, 100.0], [None, None]),
+    ([0.0, None], [None, signal.SIGINT]),
+]
+"""Time limits and signals of the two processes."""
+
+
+def stopped(
+    rank: int, limits: list[float | None], signals: list[int | None]
+) -> tuple[str | None, int]:
+    """Why a process stops, and how it exits."""
+    stop = Stop(limits[rank])
+    stop.signal = signals[rank]
+    stop.agree(torch.device("cpu"))
+    return stop.reason, stop.exit_code
+
+
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -129,5 +150,6 @@ def work(rank: int, folder: str) -> None:
     }
     found["ada"] = probability(rows)
     found["batch norm"] = normalized(rows)
+    found["stop"] = [list(stopped(rank, *case)) for case in STOPS]
     torch.save(found, os.path.join(folder, f"{rank}.pt"))
     dist.destroy_process_group()

@@ -169,7 +169,8 @@ def train(
     """Train a GAN from a recipe."""
     from contragan.console import make_console, note
     from contragan.recipe import load_recipe
-    from contragan.training.train import Request, train
+    from contragan.training.setup import Request
+    from contragan.training.train import train
 
     request = Request(
         name=recipe,

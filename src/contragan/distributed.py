@@ -75,3 +75,12 @@ def share_buffers(network: nn.Module) -> None:
     if world_size() > 1:
         for buffer in network.buffers():
             dist.broadcast(buffer, 0)
+
+
+def largest(number: int, device: torch.device) -> int:
+    """The largest of all processes' numbers; they talk through tensors on ``device``."""
+    if world_size() == 1:
+        return number
+    found = torch.tensor(number, device=device)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return int(found)

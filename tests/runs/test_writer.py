@@ -13,7 +13,8 @@ from contragan.errors import UserError
 from contragan.recipe import load_recipe
 from contragan.runs.checkpoint import snapshot
 from contragan.runs.writer import Writer
-from contragan.training.train import Request, train
+from contragan.training.setup import Request
+from contragan.training.train import train
 
 
 def test_jobs_run_elsewhere_one_after_the_other() -> None:

@@ -21,8 +21,9 @@ from contragan.metrics import EvaluationRecord
 from contragan.recipe import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
 from contragan.runs.log import read_metrics
+from contragan.training.setup import Request
 from contragan.training.terms import TermMeter
-from contragan.training.train import Outcome, Request, train
+from contragan.training.train import Outcome, train
 from contragan.types import Terms
 
 NETWORKS = ("generator", "generator_ema", "discriminator")

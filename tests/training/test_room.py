@@ -10,8 +10,9 @@ from contragan.build import build
 from contragan.errors import UserError
 from contragan.recipe import load_recipe
 from contragan.training import room
+from contragan.training.setup import Request
 from contragan.training.step import Step
-from contragan.training.train import Request, train
+from contragan.training.train import train
 
 
 def test_weights_are_counted_as_often_as_training_holds_them(

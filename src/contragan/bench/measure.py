@@ -24,16 +24,10 @@ from contragan.recipe import Recipe
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.captured import WARMUP
 from contragan.training.ema import EMA
+from contragan.training.setup import Request, Setup, StepKind, bf16_is_fast, start_processes
 from contragan.training.step import Step
 from contragan.training.terms import TermMeter
-from contragan.training.train import (
-    Request,
-    Setup,
-    StepKind,
-    bf16_is_fast,
-    make_step,
-    start_processes,
-)
+from contragan.training.train import make_step
 
 CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet": 1000}
 """Classes of synthetic data, where they are not ten."""
@@ -244,8 +238,7 @@ def our_step(setup: Setup, seed: int, kind: StepKind = "eager") -> tuple[Step, E
     """The step and the moving average that ``contragan train`` would run."""
     recipe = setup.run.recipe
     gan = build(recipe, setup.train.num_classes, seed)
-    for network in (gan.generator, gan.discriminator):
-        network.to(setup.fabric.device).to(memory_format=torch.channels_last)
+    gan.move_to(setup.fabric.device)
     ema = EMA(gan.generator, recipe.training.ema) if recipe.training.ema else None
     return make_step(setup, gan, seed, kind), ema
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from contragan.distributed import world_size
 from contragan.recipe import TrainingConfig
 from contragan.runs.checkpoint import (
     checkpoints,
@@ -29,6 +30,9 @@ from contragan.training.ema import EMA
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.terms import NonFiniteLoss, TermMeter
+
+AGREE_EVERY = 10
+"""Iterations after which processes ask each other whether to stop, which makes them wait."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,19 @@ class Loop:
             self._between()
             if self._due(self.config.log_every_iterations):
                 mark = time.perf_counter()
-            if (reason := stop.reason) and self.iteration < self.config.total_iterations:
+            if (reason := self._reason(stop)) and self.iteration < self.config.total_iterations:
                 self._save()
                 return reason
         self._finish()
         return None
+
+    def _reason(self, stop: Stop) -> str | None:
+        """Why to stop after this iteration; several processes give the same answer."""
+        if world_size() > 1:
+            if not self._due(AGREE_EVERY):
+                return None
+            stop.agree(self.step.fabric.device)
+        return stop.reason
 
     def _iterate(self) -> None:
         start = now = time.perf_counter()

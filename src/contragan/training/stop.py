@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import torch
+
+from contragan.distributed import largest
+
 
 class Stop:
     """Tells whether to stop, and why; a second signal ends the process at once.
@@ -22,6 +26,19 @@ class Stop:
         self.signal: int | None = None
         self._abandoned = abandoned
         self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self._expired = False
+
+    def agree(self, device: torch.device) -> None:
+        """Notice what any process has noticed: all must stop after the same iteration."""
+        self._expire()
+        noticed = int(self._expired) if self.signal is None else 1 + self.signal
+        found = largest(noticed, device)
+        self._expired = found > 0
+        self.signal = found - 1 if found > 1 else None
+
+    def _expire(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._expired = True
 
     @property
     def reason(self) -> str | None:
@@ -30,9 +47,8 @@ class Stop:
             return f"stopped by {signal.Signals(self.signal).name}"
         if self._abandoned():
             return "stopped because its output was closed"
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return "stopped by the time limit"
-        return None
+        self._expire()
+        return "stopped by the time limit" if self._expired else None
 
     @property
     def exit_code(self) -> int:
