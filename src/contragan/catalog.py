@@ -22,7 +22,9 @@ def recipe_names() -> list[str]:
 
 def descriptions() -> dict[str, str]:
     """One line on each packaged recipe, by name."""
-    return {name: _description(file.read_text()) for name, file in sorted(_packaged())}
+    return {
+        name: _description(file.read_text(encoding="utf-8")) for name, file in sorted(_packaged())
+    }
 
 
 def _description(text: str) -> str:
@@ -47,11 +49,11 @@ def recipe_text(name: str) -> str:
     """
     for packaged, file in _packaged():
         if packaged == name:
-            return file.read_text()
+            return file.read_text(encoding="utf-8")
     path = Path(os.path.expanduser(name))
     if path.suffix in {".yaml", ".yml"}:
         try:
-            return path.read_text()
+            return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"cannot read the recipe file {path}: {error}") from error
     raise UserError(

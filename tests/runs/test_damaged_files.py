@@ -1,6 +1,7 @@
 """Files of a run that somebody or something has damaged: one line each."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from contragan.errors import UserError
 from contragan.runs.checkpoint import DamagedCheckpoint, checkpoints, pointer, prune, verify
 from contragan.runs.log import MetricsLog, read_metrics
+from contragan.runs.run import open_run
 
 GOOD = json.dumps({"step": 1, "name": "d/total", "value": 0.5, "unit": "nats"})
 
@@ -56,3 +58,11 @@ def test_a_manifest_without_its_iteration(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"class_names": [], "sha256": {}}))
     with pytest.raises(DamagedCheckpoint, match=r"no readable manifest\.json"):
         verify(tmp_path)
+
+
+def test_a_recipe_that_is_no_text(trained_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    (run / "recipe.yaml").write_bytes(b"\xe9\xff")
+    with pytest.raises(UserError, match=r"recipe\.yaml is damaged: it is no UTF-8 text"):
+        open_run(run)

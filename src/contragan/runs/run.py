@@ -11,7 +11,7 @@ from typing import Any
 
 from contragan.build import build
 from contragan.errors import UserError
-from contragan.files import write_text
+from contragan.files import read_text, write_text
 from contragan.networks import Generator
 from contragan.recipe import Recipe, dump_recipe, parse_recipe
 from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
@@ -114,7 +114,7 @@ def open_run(path: Path) -> Run:
         name, seed = facts["recipe"], facts["seed"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path / DATASET} is damaged: {error!r}") from error
-    recipe = parse_recipe((path / RECIPE).read_text(), str(path / RECIPE))
+    recipe = parse_recipe(read_text(path / RECIPE), str(path / RECIPE))
     return Run(path, name, recipe, seed, dataset)
 
 

@@ -192,15 +192,35 @@ def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> St
 
 def faster(step: Step, kind: StepKind, console: Console) -> Step:
     """The step run in another way, or as it is, with one line of reason, where that cannot be."""
-    if kind == "compiled":
-        step.gan.generator.compile()
-        step.gan.discriminator.compile()
-    if kind != "captured":
+    if kind == "eager":
         return step
-    if reason := why_not_captured(step.fabric.device, step.augmentation):
+    device = step.fabric.device
+    reason = (
+        why_not_compiled(device)
+        if kind == "compiled"
+        else why_not_captured(device, step.augmentation)
+    )
+    if reason:
         note(console, f"note: the step runs eagerly: {reason}")
         return step
-    return CapturedStep(**step.settings(), tell=lambda line: note(console, f"note: {line}"))
+    if kind == "captured":
+        return CapturedStep(**step.settings(), tell=lambda line: note(console, f"note: {line}"))
+    step.gan.generator.compile()
+    step.gan.discriminator.compile()
+    return step
+
+
+def why_not_compiled(device: torch.device) -> str | None:
+    """Why torch.compile cannot work here, found by compiling next to nothing; None where it can."""
+
+    def doubled(x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    try:
+        torch.compile(doubled)(torch.ones(2, device=device))
+    except RuntimeError as error:
+        return str(error).strip().partition("\n")[0]
+    return None
 
 
 def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
