@@ -387,23 +387,30 @@ def bench(
         str | None, typer.Option(help="Batch sizes, separated by commas; default the recipe's.")
     ] = None,
     step: StepOption = "eager",
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show what operators our step spends its time in.")
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Measure a recipe's training step against a plain one, and against this machine."""
     import json
 
     from contragan.bench.measure import BenchRequest, bench_batches
-    from contragan.bench.report import to_table
+    from contragan.bench.report import operators_table, to_table
     from contragan.console import make_console
     from contragan.recipe import load_recipe
 
     console = make_console()
     if json_file is not None:
         check_writable(json_file.parent, "--json in")
-    request = BenchRequest(recipe, load_recipe(recipe, overrides), data, iterations, step=step)
+    request = BenchRequest(
+        recipe, load_recipe(recipe, overrides), data, iterations, step=step, profile=profile
+    )
     results = []
     for result in bench_batches(request, batches, console):
         console.print(to_table(result))
+        if profile:
+            console.print(operators_table(result.operators))
         results.append(result.to_dict())
     if json_file is not None:
         more = {"batches": results} if len(results) > 1 else {}

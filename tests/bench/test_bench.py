@@ -1,6 +1,7 @@
 """The measurement: its figures are possible, and bad input is refused before it starts."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def test_figures_are_possible(
     file = tmp_path / "bench.json"
     settings = [*tiny, "training.discriminator_steps=2"]
     words = [word for setting in settings for word in ("--set", setting)]
-    words += ["--iterations", "3", "--batches", "8,16", "--json", str(file)]
+    words += ["--iterations", "3", "--batches", "8,16", "--profile", "--json", str(file)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["contragan", "bench", "digits/contragan", *words])
         with pytest.raises(SystemExit) as ended:
@@ -32,6 +33,7 @@ def test_figures_are_possible(
     said = capsys.readouterr().out
     assert "plain step" in said
     assert "GFLOP/s" in said
+    assert re.search(r"\d+ others", said)
     values = json.loads(file.read_text())
     assert [result["batch_size"] for result in values["batches"]] == [8, 16]
     assert values["batches"][0].items() <= values.items()
@@ -49,6 +51,11 @@ def test_figures_are_possible(
         assert result["images_per_second"] == pytest.approx(
             2 * result["batch_size"] * result["iterations_per_second"]
         )
+        operators = {operator["name"]: operator for operator in result["operators"]}
+        assert operators["convolution_backward"]["calls"] > 10
+        seconds = [operator["seconds"] for operator in result["operators"]]
+        assert seconds == sorted(seconds, reverse=True)
+        assert sum(split.values()) / 5 < sum(seconds) < 20 * sum(split.values())
         # Folding takes multiplications away, and the G step forgoes D's weight gradients.
         assert result["flops_per_iteration"] < result["reference_flops_per_iteration"]
 

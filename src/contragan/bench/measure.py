@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from contragan.allocation import keep_freed_memory
 from contragan.bench.memory import check_memory, forget_peak, peak_memory
+from contragan.bench.profile import operators
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
 from contragan.build import build
@@ -38,6 +39,10 @@ TURN = 5
 """Iterations that a step makes before it is the other's turn."""
 
 
+PROFILED = 5
+"""Iterations of a profile."""
+
+
 @dataclass(frozen=True)
 class BenchRequest:
     """What ``contragan bench`` was asked for."""
@@ -49,6 +54,7 @@ class BenchRequest:
     warmup: int = 2
     seed: int = 0
     step: StepKind = "eager"
+    profile: bool = False
 
 
 class Clock:
@@ -160,6 +166,7 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
         for runner in (ours, plain):
             runner.turn(min(TURN, request.iterations - start))
     rates.append(matmul_rate(ours.step))
+    found = operators(ours.iterate, PROFILED, device) if request.profile else []
     for runner in (ours, plain):
         runner.check()
     ours.step.source.close()
@@ -180,6 +187,7 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
         synthetic=request.data is None,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         threads=torch.get_num_threads(),
+        operators=found,
     )
 
 

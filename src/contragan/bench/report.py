@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from contragan.bench.profile import Operator
 from contragan.bench.result import BenchResult
 
 
@@ -42,6 +43,34 @@ def to_table(result: BenchResult) -> Table:
         "a matrix product", gigaflops(result.matmul_flops_per_second), "", f"{share:.1%} achieved"
     )
     table.add_row("peak memory", f"{result.peak_memory_bytes / 1e6:,.0f} MB", "", "")
+    return table
+
+
+SHOWN_OPERATORS = 15
+
+
+def operators_table(operators: list[Operator]) -> Table:
+    """The operators that an iteration spends most of its time in, and the rest in one row."""
+    table = Table(title="an iteration by operator, as profiled", title_justify="left")
+    for column in ("", "calls", "time", "share", "a call"):
+        table.add_column(column, justify="left" if not column else "right")
+    total = sum(operator.seconds for operator in operators)
+
+    def add(name: str, calls: float, seconds: float) -> None:
+        table.add_row(
+            name,
+            f"{calls:.4g}",
+            milliseconds(seconds),
+            f"{seconds / total:.1%}",
+            milliseconds(seconds / calls),
+        )
+
+    for operator in operators[:SHOWN_OPERATORS]:
+        add(operator.name, operator.calls, operator.seconds)
+    if rest := operators[SHOWN_OPERATORS:]:
+        table.add_section()
+        calls, seconds = sum(o.calls for o in rest), sum(o.seconds for o in rest)
+        add(f"{len(rest)} others", calls, seconds)
     return table
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import fmean, median
 from typing import Any
 
 import torch
+
+from contragan.bench.profile import Operator
 
 
 @dataclass
@@ -43,6 +45,8 @@ class BenchResult:
     synthetic: bool
     device: str
     threads: int
+    operators: list[Operator] = field(default_factory=list)
+    """Where the time of an iteration goes, if that was asked for."""
 
     @property
     def d_step_seconds(self) -> float:
@@ -119,4 +123,5 @@ class BenchResult:
             "threads": self.threads,
             "torch": torch.__version__,
             "python": platform.python_version(),
+            "operators": [asdict(operator) for operator in self.operators],
         }

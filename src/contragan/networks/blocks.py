@@ -24,7 +24,6 @@ from torch.nn import functional as F
 
 from contragan.layers import Conv2d, Layers, Reformulated, biased_, transposed_conv
 from contragan.networks.normalization import TrunkNormalization, trunk_norm
-from contragan.spectral_norm import full_precision
 
 Filtered = Literal["images", "kernel"]
 """What the box filters."""
@@ -39,16 +38,20 @@ class _Box(torch.autograd.Function):
     """Sum over 2x2 windows of stride 1, over ``divisor``, after a border of ``padding`` zeros.
 
     With a border (padding 1) and without (0) are each other's transpose, so the gradient is a box
-    as well. A depthwise convolution takes a third of the time of average pooling on a CPU.
+    as well. On a CPU a depthwise convolution takes half the time of average pooling, or less.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int, divisor: int) -> Tensor:
         ctx.padding, ctx.divisor = padding, divisor
-        channels = x.shape[1]
-        with full_precision(x):
-            kernel = x.new_full((channels, 1, 2, 2), 1 / divisor)
-            return F.conv2d(x, kernel, padding=padding, groups=channels)
+        if x.device.type != "cpu":
+            return F.avg_pool2d(x, 2, stride=1, padding=padding, divisor_override=divisor)
+        channels, both = x.shape[1], [padding, padding]
+        kernel = x.new_full((channels, 1, 2, 2), 1 / divisor)
+        # Unlike conv2d, which is this with defaults, autocast leaves it in the precision of x.
+        return torch.convolution(
+            x, kernel, None, [1, 1], both, [1, 1], False, [0, 0], groups=channels
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
