@@ -1,0 +1,112 @@
+"""The application: its entry point, how it ends, and the commands that list recipes."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from contragan.errors import UserError
+
+app = typer.Typer(
+    name="contragan",
+    help="Train, compare and understand class-conditional GANs.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+recipes_app = typer.Typer(help="List recipes, or show one.", invoke_without_command=True)
+app.add_typer(recipes_app, name="recipes")
+
+UsageProblem: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
+"""What every usage error is; typer has no name for it."""
+
+
+def main() -> NoReturn:
+    """Entry point: bad input gets one clear line and exit code 2, never a traceback."""
+    # Threads that spin for long while they wait make small networks twenty times slower as soon as
+    # another program wants a core. Read when torch is loaded, which has not happened yet.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal can write "Fréchet"
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False) or 0
+    except UsageProblem as error:
+        code = _refuse(_usage(error))
+    except UserError as error:
+        code = _refuse(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        from contragan.console import silence_output
+
+        silence_output()
+        code = 128 + signal.SIGPIPE
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        code = _refuse("the disk is full. Free some space and try again" if full else str(error))
+    if code == INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    sys.exit(code)
+
+
+INTERRUPTED = 130
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """End as after Ctrl-C, so that half-written files are taken away."""
+    raise KeyboardInterrupt
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def _usage(error: typer.BadParameter) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    command = error.ctx.command_path if error.ctx else "contragan"
+    return f"{message}. See {command} --help"
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from contragan import __version__
+
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
+
+
+@recipes_app.callback()
+def recipes(context: typer.Context) -> None:
+    """List the recipes, a line each."""
+    if context.invoked_subcommand is not None:
+        return
+    from contragan.catalog import descriptions
+
+    lines = descriptions()
+    width = max(map(len, lines))
+    for name, description in lines.items():
+        print(f"{name:<{width}}  {description}")
+
+
+@recipes_app.command("show")
+def show(name: Annotated[str, typer.Argument(help="A recipe's name.")]) -> None:
+    """Print one recipe."""
+    from contragan.catalog import recipe_text
+
+    print(recipe_text(name), end="")

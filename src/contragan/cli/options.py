@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from contragan.errors import UserError
+from contragan.files import expanded
+
+
+def expanded_path(value: Path | None) -> Path | None:
+    return None if value is None else expanded(value)
+
+
+Recipe = Annotated[str, typer.Argument(help="A recipe's name, or the path of a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: same result.")]
+StepOption = Annotated[
+    Literal["eager", "compiled", "captured"],
+    typer.Option(help="How a step runs: as it is, through torch.compile, or as CUDA graphs."),
+]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+]
+Which = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the result here as well.", callback=expanded_path),
+]
+
+
+def refuse_options(context: typer.Context, names: set[str], mode: str) -> None:
+    """Raises UserError where one of these parameters was given, which mean nothing in this mode."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise UserError(f"{parameter.opts[0]} means nothing {mode}: leave it out")
+
+
+def refuse_which_checkpoint(context: typer.Context, path: Path) -> None:
+    from contragan.sampling import checkpoint_at
+
+    if checkpoint_at(path) is not None:
+        refuse_options(context, {"which"}, "where a checkpoint is named")

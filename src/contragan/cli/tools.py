@@ -1,0 +1,89 @@
+"""``contragan bench`` and ``contragan import-studiogan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contragan.cli.options import (
+    JsonFile,
+    Overrides,
+    Recipe,
+    StepOption,
+    expanded_path,
+)
+from contragan.files import check_writable, write_text
+
+
+def bench(
+    recipe: Recipe,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the data set; default synthetic images.", callback=expanded_path
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    iterations: Annotated[int, typer.Option(min=1, help="How many to measure.")] = 10,
+    batches: Annotated[
+        str | None, typer.Option(help="Batch sizes, separated by commas; default the recipe's.")
+    ] = None,
+    step: StepOption = "eager",
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show what operators our step spends its time in.")
+    ] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure a recipe's training step against a plain one, and against this machine."""
+    import json
+
+    from contragan.bench.measure import BenchRequest, bench_batches
+    from contragan.bench.report import operators_table, to_table
+    from contragan.console import make_console
+    from contragan.recipe import load_recipe
+
+    console = make_console()
+    if json_file is not None:
+        check_writable(json_file.parent, "--json in")
+    request = BenchRequest(
+        recipe, load_recipe(recipe, overrides), data, iterations, step=step, profile=profile
+    )
+    results = []
+    for result in bench_batches(request, batches, console):
+        console.print(to_table(result))
+        if profile:
+            console.print(operators_table(result.operators))
+        results.append(result.to_dict())
+    if json_file is not None:
+        more = {"batches": results} if len(results) > 1 else {}
+        write_text(json_file, json.dumps(results[0] | more, indent=1) + "\n")
+
+
+def import_studiogan(
+    generator: Annotated[
+        Path,
+        typer.Option(help="Checkpoint of G, or of its moving average.", callback=expanded_path),
+    ],
+    discriminator: Annotated[Path, typer.Option(help="Checkpoint of D.", callback=expanded_path)],
+    recipe: Annotated[str, typer.Option(help="The recipe of the same networks.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new run.", callback=expanded_path)],
+    overrides: Overrides = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the data set, for its classes' names.", callback=expanded_path
+        ),
+    ] = None,
+) -> None:
+    """Make a run from PyTorch-StudioGAN's checkpoints."""
+    from contragan.console import make_console, note
+    from contragan.recipe import load_recipe
+    from contragan.studiogan_import import ImportRequest, import_run
+
+    request = ImportRequest(
+        generator, discriminator, recipe, load_recipe(recipe, overrides), out, data
+    )
+    run = import_run(request)
+    note(make_console(), f"run: {run.path} ({run.dataset.num_classes} classes)")
