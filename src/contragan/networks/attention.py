@@ -30,12 +30,8 @@ class SelfAttention(nn.Module):
         self.gate = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        # One convolution for the three reads x once.
-        weights = [layer.effective_weight() for layer in (self.query, self.key, self.value)]
-        projected = F.conv2d(x, torch.cat(weights))
-        narrow = x.shape[1] // 8
-        query, pooled = projected[:, :narrow], F.max_pool2d(projected[:, narrow:], 2)
-        key, value = pooled[:, :narrow], pooled[:, narrow:]
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
         mixed = _attend(_positions(query), _positions(key), _positions(value))
         mixed = mixed.transpose(1, 2).reshape(len(x), -1, *x.shape[2:])
         return torch.addcmul(x, self.output(mixed), self.gate.to(x.dtype))
