@@ -166,3 +166,33 @@ def test_plain_layers_start_orthogonal_without_bias() -> None:
     assert_close(linear.weight @ linear.weight.T, torch.eye(4))
     assert torch.equal(linear.bias, torch.zeros(4))
     assert linear.effective_weight() is linear.weight
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_kept_shared_weights_follow_their_weights(channels_last: bool) -> None:
+    """Through updates in place, other memory formats and replaced parameters and vectors."""
+    layers = Layers(spectral_norm=True)
+    net = nn.Sequential(layers.conv_transpose2d(3, 4, 4, 2, 1), layers.conv2d(4, 2, 3))
+    if channels_last:
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    shared = SharedWeights(net)
+
+    def assert_current() -> None:
+        twin = deepcopy(net)
+        with shared(), SharedWeights(twin)():
+            for mine, other in zip(net, twin, strict=True):
+                assert_close(mine.effective_weight(), other.effective_weight())
+        assert_close(net.state_dict(), twin.state_dict())
+
+    assert_current()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    assert_current()
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    assert_current()
+    net.load_state_dict({k: v.clone() * 2 for k, v in net.state_dict().items()}, assign=True)
+    assert_current()
+    with shared():
+        net[1].effective_weight().sum().backward()
+    assert net[1].weight.grad is not None

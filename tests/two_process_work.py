@@ -16,6 +16,7 @@ from contragan.conditioning.d2d_ce import D2DCEConfig
 from contragan.conditioning.metric_learning import NPairConfig, PairConfig, TripletConfig
 from contragan.conditioning.nt_xent import NTXentConfig
 from contragan.conditioning.proxy_nca import ProxyNCAConfig
+from contragan.distributed import largest
 from contragan.layers import Layers
 from contragan.networks.normalization import BatchNorm2d, synchronized
 from contragan.training.stop import Stop
@@ -134,8 +135,8 @@ def stopped(
     """Why a process stops, and how it exits."""
     stop = Stop(limits[rank])
     stop.signal = signals[rank]
-    stop.agree(torch.device("cpu"))
-    return stop.reason, stop.exit_code
+    (found,) = largest([stop.noticed()], torch.device("cpu"))
+    return stop.agree(found), stop.exit_code
 
 
 def work(rank: int, folder: str) -> None:

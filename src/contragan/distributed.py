@@ -77,10 +77,10 @@ def share_buffers(network: nn.Module) -> None:
             dist.broadcast(buffer, 0)
 
 
-def largest(number: int, device: torch.device) -> int:
-    """The largest of all processes' numbers; they talk through tensors on ``device``."""
+def largest(numbers: list[int], device: torch.device) -> list[int]:
+    """The largest of all processes' numbers, place by place; they talk through ``device``."""
     if world_size() == 1:
-        return number
-    found = torch.tensor(number, device=device)
+        return numbers
+    found = torch.tensor(numbers, device=device)
     dist.all_reduce(found, dist.ReduceOp.MAX)
-    return int(found)
+    return [int(number) for number in found.tolist()]

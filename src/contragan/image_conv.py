@@ -47,7 +47,7 @@ class _SumTaps(torch.autograd.Function):
             for column in range(TAPS):
                 moved = bordered[:, :, row : row + height, column : column + width]
                 moved.add_(products[:, row, column])
-        return bordered[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
+        return bordered[:, :, 1:-1, 1:-1].clone(memory_format=torch.channels_last)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -84,7 +84,7 @@ class _FewOutputsConv(torch.autograd.Function):
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             pixels = torch.matmul(gradient.mT, _as_matrix(weight))
-            of_x = pixels.view(len(x), *x.shape[2:], -1).movedim(-1, 1)
+            of_x = pixels.view(len(x), *x.shape[2:], weight.shape[1]).movedim(-1, 1)
         if ctx.needs_input_grad[1]:
             matrix = torch.matmul(gradient, x.flatten(2).mT).sum(0)
             of_weight = matrix.view(TAPS, TAPS, *weight.shape[:2]).permute(2, 3, 0, 1).flip(2, 3)
@@ -103,7 +103,7 @@ def few_outputs_conv(x: Tensor, weight: Tensor) -> Tensor:
     and their sum is not.
     """
     device = x.device.type
-    if torch.is_autocast_enabled(device):
+    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(device)
         x, weight = x.to(dtype), weight.to(dtype)
     image: Tensor = _FewOutputsConv.apply(x, weight)

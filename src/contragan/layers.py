@@ -26,7 +26,7 @@ class Reformulated(nn.Module):
 
 
 def set_plain(network: nn.Module) -> None:
-    """Have every module compute its result in the usual form: same results, other speed."""
+    """Have every module compute its result in the usual form: the same but for rounding."""
     for module in network.modules():
         if isinstance(module, Reformulated):
             module.plain = True
@@ -41,7 +41,7 @@ class _Weighted(nn.Module):
 
     def share(self, weight: Tensor | None) -> None:
         """Have passes use this normalised weight, or compute it themselves again."""
-        object.__setattr__(self, "_shared", weight)  # a module's own way takes 30 times as long
+        object.__setattr__(self, "_shared", weight)  # a module's own way takes ten times as long
 
     def effective_weight(self) -> Tensor:
         """The weight as the forward pass uses it: spectrally normalised where the layer is.
@@ -173,19 +173,19 @@ class SharedWeights:
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        self.layers: list[_Weighted] = []
-        norms = []
-        for module in network.modules():
-            if isinstance(module, _Weighted) and module.spectral_norm is not None:
-                self.layers.append(module)
-                norms.append(module.spectral_norm)
-        self._group = NormGroup(norms, [layer.weight for layer in self.layers])
+        self.layers = [
+            module
+            for module in network.modules()
+            if isinstance(module, _Weighted) and module.spectral_norm is not None
+        ]
+        self._group: NormGroup | None = None
 
     def _current(self) -> NormGroup:
         """The norms with views of the weights, which somebody may have moved since."""
-        weights = [layer.weight for layer in self.layers]
-        if not self._group.views(weights):
-            self._group = NormGroup(self._group.norms, weights)
+        weights: list[Tensor] = [layer.weight for layer in self.layers]
+        if self._group is None or not self._group.holds(weights):
+            norms = [layer.spectral_norm for layer in self.layers if layer.spectral_norm]
+            self._group = NormGroup(norms, weights)
         return self._group
 
     def iterate(self) -> None:

@@ -89,19 +89,25 @@ def is_channels_last(weight: Tensor) -> bool:
 class NormGroup:
     """Several weights beside their norms, for one call where one a weight would do.
 
-    ``matrices`` and ``columns`` are views of weights and singular vectors.
+    ``matrices`` and ``columns`` are the weights and the right singular vectors as matrices: views
+    of them, but for weights whose memory format allows none.
     """
 
     def __init__(self, norms: list[SpectralNorm], weights: list[Tensor]) -> None:
         self.norms, self.weights = norms, weights
-        self._places = [weight.data_ptr() for weight in weights]
         with torch.no_grad():
             self.matrices = [norm.matrix(w, w) for norm, w in zip(norms, weights, strict=True)]
             self.columns = [norm.columns(w) for norm, w in zip(norms, weights, strict=True)]
 
-    def views(self, weights: list[Tensor]) -> bool:
-        """Whether these are the weights, where they were."""
-        return self._places == [weight.data_ptr() for weight in weights]
+    def holds(self, weights: list[Tensor]) -> bool:
+        """Whether these are the weights, and all matrices and columns are still views."""
+        return all(
+            weight is mine and matrix.data_ptr() == weight.data_ptr()
+            for weight, mine, matrix in zip(weights, self.weights, self.matrices, strict=True)
+        ) and all(
+            column.data_ptr() == norm.v.data_ptr()
+            for column, norm in zip(self.columns, self.norms, strict=True)
+        )
 
     @torch.no_grad()
     def iterate(self) -> list[Tensor]:
@@ -126,9 +132,9 @@ class NormGroup:
 
 def _normalize(vectors: list[Tensor]) -> list[Tensor]:
     """Divide the vectors by their lengths, in place; returns the lengths."""
-    lengths = torch.stack(torch._foreach_norm(vectors)).clamp_min_(SPECTRAL_NORM_EPS).unbind()
-    torch._foreach_div_(vectors, lengths)
-    return list(lengths)
+    lengths = torch.stack(torch._foreach_norm(vectors))
+    torch._foreach_div_(vectors, lengths.clamp_min(SPECTRAL_NORM_EPS).unbind())
+    return list(lengths.unbind())
 
 
 class _Normalize(torch.autograd.Function):

@@ -60,6 +60,14 @@ def test_figures_are_possible(
         assert result["flops_per_iteration"] < result["reference_flops_per_iteration"]
 
 
+def test_profiled_iterations_are_not_counted(tiny: list[str]) -> None:
+    recipe = load_recipe("digits/contragan", tiny)
+    request = BenchRequest("digits/contragan", recipe, iterations=3, profile=True)
+    (result,) = bench_batches(request, None, Console(quiet=True))
+    assert len(result.times.total) == len(result.reference.total) == 3
+    assert result.operators
+
+
 def test_more_work_takes_more_operations(tiny: list[str]) -> None:
     """Operations are counted, so they are proportional to the batch but for what has no batch."""
     request = BenchRequest("digits/projgan", load_recipe("digits/projgan", tiny), iterations=1)

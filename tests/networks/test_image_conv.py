@@ -15,9 +15,9 @@ def _seed() -> None:
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
-@pytest.mark.parametrize("size", [(1, 1), (4, 7)])
-def test_it_is_the_convolution(size: tuple[int, int], channels_last: bool) -> None:
-    x = torch.randn(2, 5, *size, dtype=torch.float64)
+@pytest.mark.parametrize("size", [(2, 1, 1), (2, 4, 7), (0, 4, 4)])
+def test_it_is_the_convolution(size: tuple[int, int, int], channels_last: bool) -> None:
+    x = torch.randn(size[0], 5, *size[1:], dtype=torch.float64)
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     weight = torch.randn(3, 5, 3, 3, dtype=torch.float64)
@@ -46,10 +46,11 @@ def test_taps_and_their_sum_are_transposes() -> None:
     assert_close((taps(x) * products).sum(), (x * sum_taps(products, x.shape)).sum())
 
 
-def test_a_layer_computes_the_same_in_both_forms() -> None:
-    layer = Layers(spectral_norm=True).image_conv2d(6, 3).eval()
+@pytest.mark.parametrize(("channels", "size"), [(3, (2, 6, 4, 4)), (1, (1, 6, 1, 7))])
+def test_a_layer_computes_the_same_in_both_forms(channels: int, size: tuple[int, ...]) -> None:
+    layer = Layers(spectral_norm=True).image_conv2d(6, channels).eval()
     torch.nn.init.normal_(layer.bias)  # type: ignore[arg-type]
-    x = torch.randn(2, 6, 4, 4)
+    x = torch.randn(size)
     ours = layer(x)
     set_plain(layer)
     assert_close(ours, layer(x))

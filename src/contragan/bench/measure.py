@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from contragan.allocation import keep_freed_memory
 from contragan.bench.memory import check_memory, forget_peak, peak_memory
-from contragan.bench.profile import operators
+from contragan.bench.profile import Operator, operators
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
 from contragan.build import build
@@ -92,12 +92,23 @@ class Runner:
 
     def turn(self, iterations: int) -> None:
         """Some iterations, after one that is not counted: it finds memory as the other left it."""
+        self._begin()
+        for _ in range(iterations):
+            self.iterate()
+
+    def profile(self, iterations: int) -> list[Operator]:
+        """The operators of some iterations, which are not counted."""
+        self._begin()
+        counted, self.times = self.times, Times()
+        found = operators(self.iterate, iterations, self.clock.device)
+        self.times = counted
+        return found
+
+    def _begin(self) -> None:
         keep_freed_memory(self.keeps_memory)
         counted, self.times = self.times, Times()
         self.iterate()
         self.times = counted
-        for _ in range(iterations):
-            self.iterate()
 
     def iterate(self) -> None:
         """One iteration."""
@@ -166,7 +177,7 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
         for runner in (ours, plain):
             runner.turn(min(TURN, request.iterations - start))
     rates.append(matmul_rate(ours.step))
-    found = operators(ours.iterate, PROFILED, device) if request.profile else []
+    found = ours.profile(PROFILED) if request.profile else []
     for runner in (ours, plain):
         runner.check()
     ours.step.source.close()

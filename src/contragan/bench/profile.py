@@ -37,6 +37,8 @@ def operators(
             / (1e6 * iterations),
         )
         for event in profile.key_averages()
+        # Kernels are events of their own on a GPU, beside the operators that launch them.
+        if (event.device_type.name == "CUDA") == on_gpu and not event.is_user_annotation
     ]
     spent = [operator for operator in found if operator.seconds > 0]
     return sorted(spent, key=lambda operator: -operator.seconds)

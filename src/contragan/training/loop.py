@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from contragan.distributed import world_size
+from contragan.distributed import largest, world_size
 from contragan.recipe import TrainingConfig
 from contragan.runs.checkpoint import (
     checkpoints,
@@ -31,8 +31,8 @@ from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.terms import NonFiniteLoss, TermMeter
 
-AGREE_EVERY = 10
-"""Iterations after which processes ask each other whether to stop, which makes them wait."""
+AGREE_EVERY_SECONDS = 1.0
+"""How often processes ask each other whether to stop, which makes them wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ class Loop:
     def __post_init__(self) -> None:
         device = self.step.fabric.device
         self.meters = {"d": TermMeter("d", device), "g": TermMeter("g", device)}
+        self._asks_at = 0
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -145,11 +146,15 @@ class Loop:
 
     def _reason(self, stop: Stop) -> str | None:
         """Why to stop after this iteration; several processes give the same answer."""
-        if world_size() > 1:
-            if not self._due(AGREE_EVERY):
-                return None
-            stop.agree(self.step.fabric.device)
-        return stop.reason
+        if world_size() == 1:
+            return stop.reason
+        if self.iteration < self._asks_at:
+            return None
+        per_second = self.seconds.iterations / self.seconds.total
+        interval = max(1, round(AGREE_EVERY_SECONDS * per_second))
+        found, interval = largest([stop.noticed(), interval], self.step.fabric.device)
+        self._asks_at = self.iteration + interval
+        return stop.agree(found)
 
     def _iterate(self) -> None:
         start = now = time.perf_counter()

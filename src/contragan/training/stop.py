@@ -8,10 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
-from contragan.distributed import largest
-
 
 class Stop:
     """Tells whether to stop, and why; a second signal ends the process at once.
@@ -24,37 +20,36 @@ class Stop:
         self, max_minutes: float | None = None, abandoned: Callable[[], bool] = lambda: False
     ) -> None:
         self.signal: int | None = None
+        self._agreed: int | None = None
         self._abandoned = abandoned
         self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-        self._expired = False
 
-    def agree(self, device: torch.device) -> None:
-        """Notice what any process has noticed: all must stop after the same iteration."""
-        self._expire()
-        noticed = int(self._expired) if self.signal is None else 1 + self.signal
-        found = largest(noticed, device)
-        self._expired = found > 0
-        self.signal = found - 1 if found > 1 else None
-
-    def _expire(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._expired = True
+    def noticed(self) -> int:
+        """What this process has noticed: 0 nothing, 1 the time limit, else 1 plus a signal."""
+        if self.signal is not None:
+            return 1 + self.signal
+        if self._abandoned():
+            return 1 + signal.SIGPIPE
+        return int(self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
     def reason(self) -> str | None:
         """Why to stop now, or None."""
-        if self.signal is not None:
-            return f"stopped by {signal.Signals(self.signal).name}"
-        if self._abandoned():
-            return "stopped because its output was closed"
-        self._expire()
-        return "stopped by the time limit" if self._expired else None
+        return _said(self.noticed())
+
+    def agree(self, found: int) -> str | None:
+        """Why all processes stop now, or None: ``found`` is the largest that any has noticed.
+
+        What this process notices meanwhile waits for the next time.
+        """
+        self._agreed = found
+        return _said(found)
 
     @property
     def exit_code(self) -> int:
         """0, or 128 plus the signal's number as shells have it."""
-        number = signal.SIGPIPE if self.signal is None and self._abandoned() else self.signal
-        return 0 if number is None else 128 + number
+        code = self.noticed() if self._agreed is None else self._agreed
+        return 127 + code if code > 1 else 0
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -71,3 +66,13 @@ class Stop:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+def _said(noticed: int) -> str | None:
+    if noticed == 0:
+        return None
+    if noticed == 1:
+        return "stopped by the time limit"
+    if noticed == 1 + signal.SIGPIPE:
+        return "stopped because its output was closed"
+    return f"stopped by {signal.Signals(noticed - 1).name}"

@@ -77,7 +77,8 @@ def train(request: Request, console: Console) -> Outcome:
         folder=setup.run.path,
         iteration=loop.iteration,
         stopped=stopped,
-        exit_code=stop.exit_code,
+        # A launcher that sees another process fail may end the first before it has said so.
+        exit_code=stop.exit_code if setup.fabric.global_rank == 0 else 0,
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
     )
@@ -87,6 +88,7 @@ def complete(loop: Loop, stop: Stop) -> str | None:
     """Train to the end and close what was open; returns why it stopped early, or None."""
     with stop.listening(), memory_explained(), loop.display.open():
         stopped = loop.fit(stop)
+    loop.step.fabric.barrier()  # the first process may still be writing
     if loop.log is not None:
         loop.log.close()
     loop.step.source.close()
@@ -219,7 +221,8 @@ def why_not_compiled(device: torch.device) -> str | None:
     try:
         torch.compile(doubled)(torch.ones(2, device=device))
     except RuntimeError as error:
-        return str(error).strip().partition("\n")[0]
+        first_line = str(error).strip().partition("\n")[0]
+        return f"{first_line} (TORCH_LOGS=+inductor shows more)"
     return None
 
 

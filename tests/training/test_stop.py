@@ -1,0 +1,36 @@
+"""Stopping: what is noticed, and what several processes make of it."""
+
+import signal
+
+import pytest
+
+from contragan.training.stop import Stop
+
+
+def test_what_comes_while_processes_agree_waits_for_the_next_time() -> None:
+    """Otherwise this process would stop alone, and the others wait for its gradients."""
+    stop = Stop(max_minutes=0)
+    assert stop.agree(0) is None
+    assert stop.exit_code == 0
+    stop = Stop()
+    with stop.listening():
+        noticed = stop.noticed()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.agree(noticed) is None
+        assert stop.agree(stop.noticed()) == "stopped by SIGTERM"
+    assert stop.exit_code == 128 + signal.SIGTERM
+
+
+def test_another_process_s_signal_does_not_make_ones_own_the_second() -> None:
+    stop = Stop()
+    with stop.listening():
+        assert stop.agree(1 + signal.SIGINT) == "stopped by SIGINT"
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_output_that_was_closed() -> None:
+    stop = Stop(abandoned=lambda: True)
+    assert stop.reason == "stopped because its output was closed"
+    assert stop.exit_code == 128 + signal.SIGPIPE
