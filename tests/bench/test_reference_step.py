@@ -49,8 +49,9 @@ class Watched:
     def update(self, which: str, number: int) -> Terms:
         gan, step = self.step.gan, self.step
         if self.iterate:
-            # One iteration of the updated network, as ours makes; the passes themselves make none.
-            SharedWeights(getattr(gan, which)).iterate()
+            # One iteration a network and update, as ours makes; the passes themselves make none.
+            SharedWeights(gan.generator).iterate()
+            SharedWeights(gan.discriminator).iterate()
         if which == "discriminator":
             return step.discriminator_step(number, step.fetch(number))
         return step.generator_step(number)

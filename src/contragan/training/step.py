@@ -150,16 +150,12 @@ class Step:
         return self.gan.generator(latent, draw.label), latent, terms
 
     @contextmanager
-    def _pass(self, part: int, updated: nn.Module) -> Iterator[None]:
-        """How both networks run: autocast, and their weights normalised once.
-
-        The network to be updated makes a power iteration, one an update as in Miyato et al. 2018,
-        Algorithm 1.
-        """
+    def _pass(self, part: int) -> Iterator[None]:
+        """How both networks run: autocast, and their weights normalised once."""
         with ExitStack() as stack:
             stack.enter_context(self.fabric.autocast())
             for network, shared in self._shared_weights.items():
-                stack.enter_context(shared(iterate=part == 0 and network is updated))
+                stack.enter_context(shared(iterate=part == 0))
                 if self.synchronized_batch_norm:
                     stack.enter_context(synchronized(network))
             yield
@@ -169,7 +165,7 @@ class Step:
         totals: Terms = {}
         with frozen(self.gan.generator):
             for part, real in enumerate(parts):
-                with self._pass(part, self.gan.discriminator):
+                with self._pass(part):
                     terms = self._discriminator_part(update, part, real)
                 self._backward(terms, totals)
         self._update(self.discriminator_optimizer, self.gan.discriminator)
@@ -215,7 +211,7 @@ class Step:
         totals: Terms = {}
         with frozen(self.gan.discriminator):
             for part in range(self.accumulation_steps):
-                with self._pass(part, self.gan.generator):
+                with self._pass(part):
                     terms = self._generator_part(iteration, part)
                 self._backward(terms, totals)
         self._update(self.generator_optimizer, self.gan.generator)
