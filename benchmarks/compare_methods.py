@@ -49,7 +49,9 @@ def run_once(folder: Path, name: str, seed: int, data: Path | None, overrides: l
     """Train one recipe with one seed, from wherever its folder stands."""
     recipe, resume = load_recipe(name, overrides), is_run(folder)
     request = Request(name, recipe, data=data, seed=seed, out=folder, resume=resume)
-    train(request, Console(quiet=True))
+    outcome = train(request, Console(quiet=True))
+    if outcome.stopped:
+        raise SystemExit(outcome.exit_code)
 
 
 def run_plain(folder: Path, name: str, seed: int, data: Path | None, overrides: list[str]) -> None:
