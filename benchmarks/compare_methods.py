@@ -62,7 +62,9 @@ def run_plain(folder: Path, name: str, seed: int, data: Path | None, overrides: 
     loop = wire(setup, request)
     loop.step = reference_step(loop.step, loop.step.gan, request.recipe.training)
     claim(setup, loop)
-    complete(loop, Stop())
+    stop = Stop()
+    if complete(loop, stop):
+        raise SystemExit(stop.exit_code)
 
 
 def final_scores(folder: Path, iterations: int) -> dict[str, float] | None:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 SPECTRAL_NORM_EPS = 1e-6
 
 
-def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
+def _full_precision(tensor: Tensor) -> AbstractContextManager[object]:
     """Autocast off, where the tensor's device has it: the meta device has none."""
     device = tensor.device.type
     if torch.amp.is_autocast_available(device):
@@ -45,7 +45,7 @@ class SpectralNorm(nn.Module):
         self.iterate(weight)
 
     def _channels_come_last(self, weight: Tensor) -> bool:
-        return not self.transposed and is_channels_last(weight)
+        return not self.transposed and _is_channels_last(weight)
 
     def matrix(self, tensor: Tensor, like: Tensor) -> Tensor:
         """``tensor`` as a matrix (rows, columns) with columns in the order of ``like``'s memory.
@@ -81,7 +81,7 @@ class SpectralNorm(nn.Module):
         return NormGroup([self], [weight]).normalized()[0]
 
 
-def is_channels_last(weight: Tensor) -> bool:
+def _is_channels_last(weight: Tensor) -> bool:
     """Whether a weight (O, I, H, W) lies in memory as (O, H, W, I)."""
     return weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
 
@@ -113,7 +113,7 @@ class NormGroup:
     def iterate(self) -> list[Tensor]:
         """One power iteration of each norm on its weight; returns the singular values."""
         rows = [norm.u for norm in self.norms]
-        with full_precision(self.weights[0]):
+        with _full_precision(self.weights[0]):
             v = [torch.mv(m.t(), u) for m, u in zip(self.matrices, rows, strict=True)]
             _normalize(v)
             u = [torch.mv(m, x) for m, x in zip(self.matrices, v, strict=True)]
@@ -148,7 +148,7 @@ class _Normalize(torch.autograd.Function):
         ctx: Any, given: NormGroup, sigmas: list[Tensor] | None, *weights: Tensor
     ) -> tuple[Tensor, ...]:
         norms = given.norms
-        with full_precision(weights[0]):
+        with _full_precision(weights[0]):
             # Copied, so that a later iteration cannot change what backward needs.
             vectors = [norm.u for norm in norms] + [view.flatten() for view in given.columns]
             vectors = list(torch.split(torch.cat(vectors), [len(vector) for vector in vectors]))

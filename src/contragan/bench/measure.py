@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,16 +100,21 @@ class Runner:
     def profile(self, iterations: int) -> list[Operator]:
         """The operators of some iterations, which are not counted."""
         self._begin()
-        counted, self.times = self.times, Times()
-        found = operators(self.iterate, iterations, self.clock.device)
-        self.times = counted
-        return found
+        with self._uncounted():
+            return operators(self.iterate, iterations, self.clock.device)
 
     def _begin(self) -> None:
         keep_freed_memory(self.keeps_memory)
+        with self._uncounted():
+            self.iterate()
+
+    @contextmanager
+    def _uncounted(self) -> Iterator[None]:
         counted, self.times = self.times, Times()
-        self.iterate()
-        self.times = counted
+        try:
+            yield
+        finally:
+            self.times = counted
 
     def iterate(self) -> None:
         """One iteration."""

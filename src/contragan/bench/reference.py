@@ -22,10 +22,10 @@ from contragan.types import Batch, Terms
 class ReferenceStep(Step):
     """The two updates as they are usually written, with the losses and the draws of :class:`Step`.
 
-    float32 in NCHW, resampling apart from its convolution, biases inside transposed convolutions,
-    real and generated images in passes of their own, a power iteration of spectral norm at every
-    forward pass, and a G step that computes D's weight gradients to throw them away. G has no
-    gradient in the D step: nobody pays for that.
+    float32 in NCHW, every module in its usual form (:func:`set_plain`), real and generated images
+    in passes of their own, a power iteration of spectral norm at every forward pass, and a G step
+    that computes D's weight gradients to throw them away. G has no gradient in the D step: nobody
+    pays for that.
     """
 
     def __post_init__(self) -> None:

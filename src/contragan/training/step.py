@@ -90,10 +90,8 @@ class Step:
         self.part_size = share
         # Batch statistics of a mixed batch are neither real's nor generated images'.
         self.one_pass = not has_batch_statistics(self.gan.discriminator)
-        self._shared_weights = {
-            network: SharedWeights(network)
-            for network in (self.gan.generator, self.gan.discriminator)
-        }
+        networks = (self.gan.generator, self.gan.discriminator)
+        self._shared_weights = [SharedWeights(network) for network in networks]
 
     def settings(self) -> dict[str, Any]:
         """What a :class:`Step` is made of, for one of another kind on the same networks."""
@@ -154,10 +152,10 @@ class Step:
         """How both networks run: autocast, and their weights normalised once."""
         with ExitStack() as stack:
             stack.enter_context(self.fabric.autocast())
-            for network, shared in self._shared_weights.items():
+            for shared in self._shared_weights:
                 stack.enter_context(shared(iterate=part == 0))
                 if self.synchronized_batch_norm:
-                    stack.enter_context(synchronized(network))
+                    stack.enter_context(synchronized(shared.network))
             yield
 
     def discriminator_step(self, update: int, parts: list[Batch]) -> Terms:
