@@ -17,13 +17,16 @@ from contragan.types import DiscriminatorOutput, Terms
 class AuxiliaryClassifierConfig(ConditioningSettings):
     """Settings of :class:`AuxiliaryClassifierHead`.
 
-    ``classify_generated`` adds generated images to the classifier's loss in the D step, as Odena
-    et al. 2017 do; the paper's experiments classify real images only.
+    ``classify_generated`` adds generated images, under the labels asked for, to the classifier's
+    loss in the D step, as Odena et al. 2017 and the paper's experiments do. The authors' software
+    classifies real images only since August 2021. ``bias`` gives the classifier a bias, which it
+    had in those experiments and has not in later releases.
     """
 
     kind: Literal["auxiliary_classifier"]
     weight: float = Field(gt=0)
     classify_generated: bool
+    bias: bool = False
 
     def build(self, feature_dim: int, num_classes: int, layers: Layers) -> AuxiliaryClassifierHead:
         return AuxiliaryClassifierHead(
@@ -32,6 +35,7 @@ class AuxiliaryClassifierConfig(ConditioningSettings):
             layers,
             weight=self.weight,
             classify_generated=self.classify_generated,
+            bias=self.bias,
         )
 
 
@@ -49,9 +53,10 @@ class AuxiliaryClassifierHead(Conditioning):
         *,
         weight: float = 1.0,
         classify_generated: bool = False,
+        bias: bool = False,
     ) -> None:
         super().__init__(feature_dim, num_classes, layers)
-        self.classifier = layers.linear(feature_dim, num_classes, bias=False)
+        self.classifier = layers.linear(feature_dim, num_classes, bias=bias)
         self.weight = weight
         self.classify_generated = classify_generated
 

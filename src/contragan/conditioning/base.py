@@ -31,10 +31,12 @@ class Conditioning(nn.Module, ABC):
 
     Every head scores authenticity with one linear layer, ``adversarial``. A subclass adds what it
     knows of labels, and returns its weighted loss terms by name; without any it returns none.
-    One that sets ``needs_view`` finds ``view`` in the outputs that its losses get.
+    One that sets ``needs_view`` finds ``view`` in the real output of the D step; one that sets
+    ``needs_generated_view`` as well also finds it in the output of the G step.
     """
 
     needs_view = False
+    needs_generated_view = False
 
     def __init__(self, feature_dim: int, num_classes: int, layers: Layers) -> None:
         super().__init__()

@@ -37,7 +37,8 @@ class ConditionalContrastiveLoss(nn.Module):
       reading of Eq. 7, and the denominator of D2D-CE.
 
     With augmented positives (APS), exp v_i joins exp p_i above and below, v_i the cosine over t of
-    embedding i and that of a transformed copy of image i; without proxies it takes its place.
+    embedding i and that of a transformed copy of image i; without proxies it takes its place. The
+    authors' software, and this head, have it in the D step only.
 
     Computed in float32 with log-sum-exp from one matrix product; never negative. Inputs are
     normalised here, so any embedding will do. Where several processes train together, each takes
@@ -113,8 +114,9 @@ def _log_sum_exp(first: Float[Tensor, "B P"], rest: Float[Tensor, "B N"]) -> Ten
 class AugmentedPositives(Config):
     """APS: a transformed copy of each image as a positive (Kang and Park 2020, Sec. 4.6).
 
-    ``proxy`` keeps the class proxy beside it, as the authors' software does; false puts the copy
-    in the proxy's place, as the paper's text says.
+    ``proxy`` keeps the class proxy beside it, as the authors' software does; the copies then stand
+    in the D step only. False puts the copy in the proxy's place, as the paper's text says, in both
+    steps: G's loss would otherwise have nothing to pull an image to.
     """
 
     proxy: bool
@@ -204,6 +206,7 @@ class ContrastiveHead(EmbeddingHead):
         )
         self.loss = loss
         self.needs_view = augmented_positives is not None
+        self.needs_generated_view = self.embedding is None
         self.proxy_classification = proxy_classification
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:

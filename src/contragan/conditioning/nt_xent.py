@@ -64,6 +64,7 @@ class NTXentHead(ConfiguredHead):
     """An embedding without class proxies, trained with :func:`nt_xent`."""
 
     needs_view = True
+    needs_generated_view = True
     has_proxies = False
     config: NTXentConfig
 

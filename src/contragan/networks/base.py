@@ -10,6 +10,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from contragan.config import Config
+from contragan.layers import Layers
 from contragan.networks.normalization import TrunkNormalization
 
 
@@ -19,7 +20,8 @@ class GeneratorSettings(Config):
     ``channels`` is the width that all layers are multiples of. ``attention_after_block`` counts
     from 1. ``conditional: false`` is a generator that ignores labels. ``batch_norm_momentum`` is
     that of batch norms with parameters of their own, ``conditional_batch_norm_momentum`` that of
-    batch norms driven by the label (and, in BigGAN, the latent).
+    batch norms driven by the label (and, in BigGAN, the latent). ``spectral_norm`` covers the gains
+    and biases of the latter unless ``conditional_batch_norm_spectral_norm`` is false.
     """
 
     latent_dim: PositiveInt
@@ -30,6 +32,12 @@ class GeneratorSettings(Config):
     batch_norm_eps: PositiveFloat
     batch_norm_momentum: PositiveFloat
     conditional_batch_norm_momentum: PositiveFloat
+    conditional_batch_norm_spectral_norm: bool = True
+
+    @property
+    def conditional_batch_norm_layers(self) -> Layers:
+        """What makes the layers of gains and biases."""
+        return Layers(self.spectral_norm and self.conditional_batch_norm_spectral_norm)
 
 
 class TrunkSettings(Config):

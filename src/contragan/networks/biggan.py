@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from contragan.layers import Layers
 from contragan.networks.base import GeneratorSettings
-from contragan.networks.normalization import ConditionalBatchNorm2d
+from contragan.networks.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.networks.residual import (
     LAYOUTS,
     ResidualGenerator,
@@ -21,10 +21,16 @@ from contragan.networks.residual import (
 
 
 class BigGANGeneratorConfig(GeneratorSettings):
-    """Settings of :class:`BigGANGenerator`; ``shared_dim`` is the class embedding's size."""
+    """Settings of :class:`BigGANGenerator`; ``shared_dim`` is the class embedding's size.
+
+    ``latent_in_blocks: false`` gives blocks the class embedding alone, or plain batch norm where
+    there are no labels. The latent's other chunks are then drawn and not used, as in the published
+    unconditional BigGAN.
+    """
 
     kind: Literal["biggan"]
     shared_dim: PositiveInt
+    latent_in_blocks: bool = True
 
 
 class BigGANTrunkConfig(ResidualTrunkConfig):
@@ -49,8 +55,7 @@ class BigGANGenerator(ResidualGenerator):
     """The latent is split into blocks + 1 chunks: one for the linear layer, one for each block.
 
     A block's conditional batch norms see its chunk beside the shared class embedding; without
-    labels they see the chunk alone, as in the published software, so no part of the latent is
-    idle. Source: Brock et al. 2019, Appendix B.
+    labels they see the chunk alone. Source: Brock et al. 2019, Appendix B.
     """
 
     def __init__(
@@ -60,15 +65,20 @@ class BigGANGenerator(ResidualGenerator):
         image_channels: int,
         num_classes: int,
     ) -> None:
-        chunk_dim = config.latent_dim // (len(LAYOUTS[resolution].generator_in) + 1)
-        condition_dim = chunk_dim + (config.shared_dim if config.conditional else 0)
-        layers = Layers(config.spectral_norm)
+        num_blocks = len(LAYOUTS[resolution].generator_in)
+        chunk_dim = config.latent_dim // (num_blocks + 1)
+        condition_dim = chunk_dim * config.latent_in_blocks
+        condition_dim += config.shared_dim * config.conditional
 
         def norm(channels: int) -> nn.Module:
+            if not condition_dim:
+                return BatchNorm2d(
+                    channels, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
+                )
             return ConditionalBatchNorm2d(
                 channels,
                 condition_dim,
-                layers=layers,
+                layers=config.conditional_batch_norm_layers,
                 eps=config.batch_norm_eps,
                 momentum=config.conditional_batch_norm_momentum,
             )
@@ -81,14 +91,18 @@ class BigGANGenerator(ResidualGenerator):
             linear_dim=chunk_dim,
             block_norm=norm,
         )
+        self.num_blocks = num_blocks
         self.chunk_dim = chunk_dim
+        self.latent_in_blocks = config.latent_in_blocks
         if config.conditional:
             # Never spectrally normalised: it is a table, not a layer of the Lipschitz bound.
             self.shared = Layers().embedding(num_classes, config.shared_dim)
 
     def inputs(self, z: Tensor, label: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
         first, *chunks = torch.split(z, self.chunk_dim, 1)
-        if not self.conditional:
+        embedded = self.shared(label) if self.conditional else None
+        if not self.latent_in_blocks:
+            return first, [embedded] * self.num_blocks
+        if embedded is None:
             return first, chunks
-        embedded = self.shared(label)
         return first, [torch.cat([embedded, chunk], 1) for chunk in chunks]

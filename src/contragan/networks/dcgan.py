@@ -81,7 +81,11 @@ class _Deconv(nn.Module):
         if config.conditional:
             momentum = config.conditional_batch_norm_momentum
             self.norm = ConditionalBatchNorm2d(
-                out_channels, num_classes, layers=layers, eps=eps, momentum=momentum
+                out_channels,
+                num_classes,
+                layers=config.conditional_batch_norm_layers,
+                eps=eps,
+                momentum=momentum,
             )
         else:
             self.norm = BatchNorm2d(out_channels, eps=eps, momentum=config.batch_norm_momentum)

@@ -7,7 +7,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from contragan.layers import Layers
 from contragan.networks.base import GeneratorSettings
 from contragan.networks.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.networks.residual import LAYOUTS, ResidualGenerator, ResidualTrunkConfig
@@ -38,14 +37,12 @@ class ResGANGenerator(ResidualGenerator):
         image_channels: int,
         num_classes: int,
     ) -> None:
-        layers = Layers(config.spectral_norm)
-
         def norm(channels: int) -> nn.Module:
             if config.conditional:
                 return ConditionalBatchNorm2d(
                     channels,
                     num_classes,
-                    layers=layers,
+                    layers=config.conditional_batch_norm_layers,
                     eps=config.batch_norm_eps,
                     momentum=config.conditional_batch_norm_momentum,
                 )

@@ -65,7 +65,7 @@ class Regularizer(Config):
     def optimize_latents(
         self, players: Players, latent: Tensor, label: Tensor
     ) -> tuple[Tensor, Terms]:
-        """The latents to generate from in place of ``latent`` (B, Z), and the terms they cost."""
+        """The latents to generate from in place of ``latent`` (B, Z), and the terms they cost G."""
         return latent, {}
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:

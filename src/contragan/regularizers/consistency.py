@@ -15,10 +15,15 @@ from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
 def disagreement(one: DiscriminatorOutput, other: DiscriminatorOutput) -> Tensor:
-    """Mean squared difference of logits, plus that of embeddings where the head has them."""
+    """Mean squared difference of logits, plus those of embeddings and of class logits where the
+    head has them."""
     total = F.mse_loss(wide(one.logit), wide(other.logit))
-    if one.embedding is not None and other.embedding is not None:
-        total = total + F.mse_loss(wide(one.embedding), wide(other.embedding))
+    for mine, theirs in (
+        (one.embedding, other.embedding),
+        (one.class_logits, other.class_logits),
+    ):
+        if mine is not None and theirs is not None:
+            total = total + F.mse_loss(wide(mine), wide(theirs))
     return total
 
 
@@ -33,7 +38,8 @@ def transformed(
 class Consistency(Regularizer):
     """CR: weight * |D(x) - D(T(x))|^2 on real images, T a random flip and shift.
 
-    Heads with embeddings add the squared difference of embeddings (its mean over coordinates).
+    Heads with embeddings add the squared difference of embeddings (its mean over coordinates),
+    classifiers that of class logits.
     Source: Zhang et al. 2020, Eq. 3; Kang and Park 2020, Table 4.
     """
 

@@ -18,8 +18,9 @@ class LatentOptimization(Regularizer):
         delta = alpha / (beta + |g|^2) * g
 
     A random share ``rate`` of the samples moves in each step, so that G also learns latents as
-    they are drawn. Both networks' losses differentiate through the steps (second order, float32),
-    and both carry ``cost_weight`` times the mean squared length of the steps. ``clip`` bounds the
+    they are drawn. Both networks' losses differentiate through the steps (second order, float32).
+    G's loss also carries ``cost_weight`` times the mean squared length of the steps; D's does not,
+    for D could lower it by being flat where G draws. ``clip`` bounds the
     latents to [-clip, clip] afterwards: it suits a uniform prior; with Gaussian latents (ours)
     null keeps training latents distributed as those that are sampled later.
 

@@ -34,18 +34,19 @@ class Objective:
     def discriminator_terms(self, context: DiscriminatorContext) -> Terms:
         real, fake = context.real_output, context.fake_output
         terms = {"adversarial": self.adversarial.discriminator(real.logit, fake.logit)}
-        terms |= self.conditioning.discriminator_loss(
-            self._with_view(context, context.real, real), fake
-        )
+        if self.conditioning.needs_view:
+            real = self._with_view(context, context.real, real)
+        terms |= self.conditioning.discriminator_loss(real, fake)
         for regularizer in self.regularizers:
             terms |= regularizer.discriminator_penalty(context)
         return terms
 
     def generator_terms(self, context: Context) -> Terms:
-        terms = {"adversarial": self.adversarial.generator(context.fake_output.logit)}
-        terms |= self.conditioning.generator_loss(
-            self._with_view(context, context.fake, context.fake_output)
-        )
+        fake = context.fake_output
+        terms = {"adversarial": self.adversarial.generator(fake.logit)}
+        if self.conditioning.needs_generated_view:
+            fake = self._with_view(context, context.fake, fake)
+        terms |= self.conditioning.generator_loss(fake)
         for regularizer in self.regularizers:
             terms |= regularizer.generator_penalty(context)
         return terms
@@ -58,7 +59,5 @@ class Objective:
     def _with_view(
         self, context: Context, batch: Batch, output: DiscriminatorOutput
     ) -> DiscriminatorOutput:
-        if not self.conditioning.needs_view:
-            return output
         copies = flip_and_shift(batch.images, context.random("view"))
         return replace(output, view=context.discriminator(copies, batch.labels).embedding)

@@ -140,7 +140,7 @@ class Step:
         )
 
     def generate(self, draw: Draw, players: Players) -> tuple[Tensor, Tensor, Terms]:
-        """Generated images, the latents they came from, and the terms those cost.
+        """Generated images, the latents they came from, and the terms those cost G.
 
         A frozen generator builds no graph, unless the latents themselves depend on something.
         """
@@ -174,7 +174,7 @@ class Step:
     def _discriminator_part(self, update: int, part: int, real: Batch) -> Terms:
         draw = self.draw(update, part, "discriminator step")
         players = self.players(update, part, "discriminator step")
-        generated, latent, terms = self.generate(draw, players)
+        generated, latent, _ = self.generate(draw, players)
         fake = Batch(players.augment(generated, "augment fake"), draw.label)
         real = Batch(players.augment(real.images, "augment real"), real.labels)
         real_output, fake_output = self._compare(real, fake)
@@ -188,7 +188,7 @@ class Step:
             real=real,
             real_output=real_output,
         )
-        return terms | self.objective.discriminator_terms(context)
+        return self.objective.discriminator_terms(context)
 
     def _compare(self, real: Batch, fake: Batch) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         """The discriminator on real and on generated images, in one pass where it may be."""

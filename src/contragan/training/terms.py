@@ -30,7 +30,7 @@ class TermMeter:
 
     def add(self, terms: Terms, iteration: int) -> None:
         """Count one update's terms (detached) of the given iteration."""
-        if not self.names:
+        if self.names != list(terms):  # the first update, or a run of a version with other terms
             self._reset(list(terms))
         values = torch.stack([term.detach().double() for term in terms.values()])
         self._state[0] += values
