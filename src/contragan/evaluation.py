@@ -34,6 +34,7 @@ from contragan.metrics import (
     named_protocol,
 )
 from contragan.networks import Generator
+from contragan.published import with_published
 from contragan.randomness import random_generator
 from contragan.runs.log import read_metrics
 from contragan.runs.run import Run, open_run
@@ -242,7 +243,7 @@ def evaluate_run(
         extractor=extractor,
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
     )
-    record = evaluator(trained.iteration)
+    record = with_published(evaluator(trained.iteration), run.recipe)
     append_record(run, trained.iteration, record)
     return record
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from contragan.adversarial import AdversarialLoss
 from contragan.augmentation import AugmentationConfig
@@ -17,7 +17,7 @@ from contragan.conditioning import ConditioningConfig
 from contragan.config import Config
 from contragan.data import DataConfig
 from contragan.errors import UserError
-from contragan.metrics import EvaluationConfig
+from contragan.metrics import PROTOCOLS, EvaluationConfig
 from contragan.networks import GeneratorConfig, TrunkConfig, check_generator, check_trunk
 from contragan.regularizers import RegularizerConfig
 
@@ -72,12 +72,24 @@ class TrainingConfig(Config):
 
 
 class ReferenceConfig(Config):
-    """Where the settings come from, and the published score to stand beside ours."""
+    """Where the settings come from, and the published score to stand beside ours.
+
+    ``published_fid`` is the best evaluation of a run, as published, under the named protocol
+    ``published_protocol``. ``note`` says what differs here from the published settings.
+    """
 
     paper: str
     table: str | None = None
     published_fid: float | None = None
+    published_protocol: str | None = None
     note: str | None = None
+
+    @field_validator("published_protocol")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in PROTOCOLS:
+            raise ValueError(f"there is no such protocol{nearest(name, list(PROTOCOLS))}")
+        return name
 
 
 class Recipe(Config):

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from contragan.types import Batch
+
+Transform = Literal["random", "indexed"]
+"""How a copy is flipped and shifted: drawn anew each time, or fixed by the image's index."""
+
+_VARIANTS = 18
 
 SHIFT_SHARE = 8
 """An image moves by at most its side divided by this."""
@@ -26,6 +35,30 @@ def flip_and_shift(
     mirrored = torch.rand(count, generator=random, device=images.device) < 0.5
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     return take_pixels(images, rows, columns)
+
+
+def indexed_flip_and_shift(
+    images: Float[Tensor, "B C H W"], index: Int[Tensor, " B"]
+) -> Float[Tensor, "B C H W"]:
+    """One of 18 fixed transformations each: mirrored or not, then moved by -p, 0 or p both ways.
+
+    p is 1/8 of the side. An image with the same index is always transformed alike, as in the
+    experiments of Kang and Park 2020.
+    """
+    _, _, height, width = images.shape
+    variant = index % _VARIANTS
+    down = (variant % 3 - 1) * (height // SHIFT_SHARE)
+    right = (variant % 9 // 3 - 1) * (width // SHIFT_SHARE)
+    columns = _reflected(right[:, None], width)
+    columns = torch.where(variant[:, None] < _VARIANTS // 2, width - 1 - columns, columns)
+    return take_pixels(images, _reflected(down[:, None], height), columns)
+
+
+def copies(batch: Batch, random: torch.Generator, transform: Transform) -> Float[Tensor, "B C H W"]:
+    """Flipped and shifted copies of a batch; generated images have no index, so draw theirs."""
+    if transform == "random" or batch.index is None:
+        return flip_and_shift(batch.images, random)
+    return indexed_flip_and_shift(batch.images, batch.index)
 
 
 def take_pixels(

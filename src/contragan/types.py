@@ -20,10 +20,14 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """Labelled images: ``images`` (B, C, H, W) in [-1, 1], ``labels`` (B,) class indices."""
+    """Labelled images: ``images`` (B, C, H, W) in [-1, 1], ``labels`` (B,) class indices.
+
+    ``index`` (B,) says which image of its data set each real image is.
+    """
 
     images: Float[Tensor, "B C H W"]
     labels: Int[Tensor, " B"]
+    index: Int[Tensor, " B"] | None = None
 
 
 _NOT_OF_SAMPLES = {"proxies"}
@@ -62,7 +66,12 @@ class DiscriminatorOutput:
 
 def to_uint8(images: Float[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
     """Images in [-1, 1] as uint8 in [0, 255], rounded to nearest and clamped."""
-    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return to_levels(images).round().to(torch.uint8)
+
+
+def to_levels(images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    """Images in [-1, 1] as float32 in [0, 255], clamped and not rounded."""
+    return images.float().add(1).mul(127.5).clamp(0, 255)
 
 
 def from_uint8(images: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:

@@ -201,5 +201,7 @@ def test_bad_names_and_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(UserError, match=r"could not be fetched \(no network\).*--weights FILE"):
         load_extractor("inception")
-    with pytest.raises(ValueError, match="expected uint8 images"):
-        load_extractor("pixels", image_shape=(1, 8, 8))(torch.zeros(1, 1, 8, 8))
+    with pytest.raises(ValueError, match="expected uint8 or float32 images"):
+        load_extractor("pixels", image_shape=(1, 8, 8))(torch.zeros(1, 1, 8, 8).half())
+    with pytest.raises(ValueError, match="values below 0"):
+        load_extractor("pixels", image_shape=(1, 8, 8))(-torch.ones(1, 1, 8, 8))

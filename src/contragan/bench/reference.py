@@ -37,7 +37,7 @@ class ReferenceStep(Step):
 
     def fetch(self, update: int) -> list[Batch]:
         """The real images of D update number ``update``, in NCHW."""
-        return [Batch(real.images.contiguous(), real.labels) for real in super().fetch(update)]
+        return [replace(real, images=real.images.contiguous()) for real in super().fetch(update)]
 
     def discriminator_step(self, update: int, parts: list[Batch]) -> Terms:
         """Update the discriminator once; returns its detached terms."""

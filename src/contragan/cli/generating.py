@@ -82,7 +82,10 @@ Targets = Annotated[
 Compare = Annotated[
     bool, typer.Option("--compare", help="Show the runs' last evaluations side by side.")
 ]
-Protocol = Annotated[str | None, typer.Option(help="A named protocol: contragan-paper or full.")]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="A named protocol: contragan-paper, studiogan-2021 or full."),
+]
 Features = Annotated[
     str | None, typer.Option(help="efficientnet-lite0, inception, pixels or timm:MODEL.")
 ]
@@ -185,9 +188,12 @@ def _show(record: EvaluationRecord, json_file: Path | None, console: Console) ->
 
     from contragan.console import note
     from contragan.metrics import to_table
+    from contragan.published import published_line
 
     if json_file is not None:
         write_text(json_file, json.dumps(record.to_dict()) + "\n")
     console.print(to_table(record))
+    if (published := published_line(record)) is not None:
+        note(console, published)
     for warning in record.warnings:
         note(console, f"warning: {warning}")

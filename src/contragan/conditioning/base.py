@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from contragan.config import Config
 from contragan.layers import Layers
+from contragan.transforms import Transform
 from contragan.types import DiscriminatorOutput, Terms
 
 
@@ -32,17 +33,25 @@ class Conditioning(nn.Module, ABC):
     Every head scores authenticity with one linear layer, ``adversarial``. A subclass adds what it
     knows of labels, and returns its weighted loss terms by name; without any it returns none.
     One that sets ``needs_view`` finds ``view`` in the real output of the D step; one that sets
-    ``needs_generated_view`` as well also finds it in the output of the G step.
+    ``needs_generated_view`` as well also finds it in the output of the G step. ``view_transform``
+    says how images are transformed for it.
     """
 
     needs_view = False
     needs_generated_view = False
+    view_transform: Transform = "random"
 
     def __init__(self, feature_dim: int, num_classes: int, layers: Layers) -> None:
         super().__init__()
         self.feature_dim = feature_dim
         self.num_classes = num_classes
         self.adversarial = layers.linear(feature_dim, 1)
+
+    def begin(self, iteration: int) -> None:
+        """Called before each iteration, counted from 0, for what changes as training goes on.
+
+        A step may be recorded and replayed: keep such a value in a buffer and change it in place.
+        """
 
     @abstractmethod
     def forward(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from contragan.conditioning.embedding import EmbeddingHead, EmbeddingSettings, Pairs, unit
 from contragan.config import Config
 from contragan.layers import Layers
+from contragan.transforms import Transform
 from contragan.types import DiscriminatorOutput, Terms
 
 _CONTRADICTION = (
@@ -78,6 +79,8 @@ class ConditionalContrastiveLoss(nn.Module):
         proxy: Float[Tensor, "B E"] | None,
         label: Int[Tensor, " B"],
         view: Float[Tensor, "B E"] | None = None,
+        *,
+        temperature: Float[Tensor, ""] | None = None,
     ) -> Float[Tensor, ""]:
         """Mean loss over the batch.
 
@@ -86,6 +89,7 @@ class ConditionalContrastiveLoss(nn.Module):
             proxy: of each image's own class, unless ``view`` takes its place.
             label: class indices.
             view: embedding of each image's transformed copy, for augmented positives.
+            temperature: in place of the loss's own.
 
         Raises:
             ValueError: neither ``proxy`` nor ``view`` is given.
@@ -96,7 +100,8 @@ class ConditionalContrastiveLoss(nn.Module):
         with torch.autocast(embedding.device.type, enabled=False):
             pairs = Pairs(embedding, label)
             own = torch.stack([(unit(embedding) * unit(other)).sum(1) for other in partners], dim=1)
-            own, similarity = own / self.temperature, pairs.cosine / self.temperature
+            t = self.temperature if temperature is None else temperature
+            own, similarity = own / t, pairs.cosine / t
             excluded = pairs.is_self if self.same_class_negatives else pairs.same_class
             denominator = _log_sum_exp(own, similarity.masked_fill(excluded, -torch.inf))
             if self.positives_in_numerator:
@@ -116,10 +121,22 @@ class AugmentedPositives(Config):
 
     ``proxy`` keeps the class proxy beside it, as the authors' software does; the copies then stand
     in the D step only. False puts the copy in the proxy's place, as the paper's text says, in both
-    steps: G's loss would otherwise have nothing to pull an image to.
+    steps: G's loss would otherwise have nothing to pull an image to. ``transform`` is how a real
+    image is copied; the paper's experiments have ``indexed``.
     """
 
     proxy: bool
+    transform: Transform = "random"
+
+
+class InitialTemperature(Config):
+    """Another ``temperature`` for the first ``iterations`` iterations.
+
+    The authors' settings of October 2020 have 2 for the first half of the training, then 1.
+    """
+
+    temperature: float = Field(gt=0)
+    iterations: int = Field(gt=0)
 
 
 class ProxyClassification(Config):
@@ -140,6 +157,7 @@ class ContrastiveConfig(EmbeddingSettings):
 
     kind: Literal["contrastive"]
     temperature: float = Field(gt=0)
+    initial_temperature: InitialTemperature | None = None
     positives_in_numerator: bool
     same_class_negatives: bool
     augmented_positives: AugmentedPositives | None = None
@@ -173,6 +191,7 @@ class ContrastiveConfig(EmbeddingSettings):
             weight=self.weight,
             augmented_positives=self.augmented_positives,
             proxy_classification=self.proxy_classification,
+            initial_temperature=self.initial_temperature,
         )
 
 
@@ -194,6 +213,7 @@ class ContrastiveHead(EmbeddingHead):
         weight: float = 1.0,
         augmented_positives: AugmentedPositives | None = None,
         proxy_classification: ProxyClassification | None = None,
+        initial_temperature: InitialTemperature | None = None,
     ) -> None:
         super().__init__(
             feature_dim,
@@ -205,15 +225,34 @@ class ContrastiveHead(EmbeddingHead):
             proxies=augmented_positives is None or augmented_positives.proxy,
         )
         self.loss = loss
-        self.needs_view = augmented_positives is not None
+        if augmented_positives is not None:
+            self.needs_view, self.view_transform = True, augmented_positives.transform
         self.needs_generated_view = self.embedding is None
         self.proxy_classification = proxy_classification
+        self.initial_temperature = initial_temperature
+        start = None
+        if initial_temperature is not None:
+            start = torch.tensor(initial_temperature.temperature)
+        self.register_buffer("temperature", start, persistent=False)
+        self.temperature: Tensor | None
+
+    def begin(self, iteration: int) -> None:
+        if self.initial_temperature is None or self.temperature is None:
+            return
+        initial = self.initial_temperature
+        early = iteration < initial.iterations
+        self.temperature.fill_(initial.temperature if early else self.loss.temperature)
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None
-        terms = {
-            "contrastive": self.loss(output.embedding, output.proxy, output.label, output.view)
-        }
+        contrastive = self.loss(
+            output.embedding,
+            output.proxy,
+            output.label,
+            output.view,
+            temperature=self.temperature,
+        )
+        terms = {"contrastive": contrastive}
         if self.proxy_classification is not None:
             assert output.proxies is not None
             logits = output.embedding @ output.proxies.t() / self.proxy_classification.temperature

@@ -12,6 +12,7 @@ from torch import Tensor
 from contragan.conditioning.embedding import ConfiguredHead, EmbeddingSettings, own_columns, unit
 from contragan.distributed import gather
 from contragan.layers import Layers
+from contragan.transforms import Transform
 from contragan.types import DiscriminatorOutput, Terms
 
 
@@ -39,13 +40,17 @@ def nt_xent(
 
 
 class NTXentConfig(EmbeddingSettings):
-    """Settings of :class:`NTXentHead`; ``augmentation`` makes the copies."""
+    """Settings of :class:`NTXentHead`; ``augmentation`` makes the copies.
+
+    ``transform`` is how it does with a real image; the paper's experiments have ``indexed``.
+    """
 
     reads_labels: ClassVar[bool] = False
 
     kind: Literal["nt_xent"]
     temperature: float = Field(gt=0)
     augmentation: Literal["flip_shift"] | None
+    transform: Transform = "random"
 
     @model_validator(mode="after")
     def _augmented(self) -> NTXentConfig:
@@ -67,6 +72,10 @@ class NTXentHead(ConfiguredHead):
     needs_generated_view = True
     has_proxies = False
     config: NTXentConfig
+
+    @property
+    def view_transform(self) -> Transform:  # type: ignore[override]
+        return self.config.transform
 
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         assert output.embedding is not None

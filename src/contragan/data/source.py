@@ -80,6 +80,7 @@ class BatchSource:
             pixels = self._images[indices] if read is None else read.pixels.numpy()
             images = convert_on_cpu(pixels, flips)
             label = torch.from_numpy(self._labels[indices])
+            index = torch.from_numpy(indices)
         elif self._resident is not None:
             index, rows = self._to_device(indices, flips)
             images = convert_on_device(self._resident[0].index_select(0, index), rows)
@@ -87,8 +88,9 @@ class BatchSource:
         else:
             assert read is not None
             label, rows = self._to_device(self._labels[indices], flips)
+            index, _ = self._to_device(indices, None)
             images = convert_on_device(read.pixels.to(self.device, non_blocking=True), rows)
-        return Batch(images if self.channels_last else images.contiguous(), label)
+        return Batch(images if self.channels_last else images.contiguous(), label, index)
 
     def close(self) -> None:
         """Stop reading ahead."""

@@ -49,7 +49,7 @@ class FeaturePass:
     def __call__(
         self, batch: Callable[[int, int], Tensor], count: int, keep: Keep, stage: str
     ) -> Passed:
-        """Passes over ``count`` images, of which ``batch(start, stop)`` gives a part as uint8.
+        """Passes over ``count`` images, of which ``batch(start, stop)`` gives a part in [0, 255].
 
         UserError, on every rank, where features are not finite or logits are wanted and missing.
         """
@@ -78,7 +78,7 @@ class FeaturePass:
                         )
                     logits.append(found.logits.cpu().numpy())
                 if keep.images:
-                    images.append(pixels.cpu().numpy())
+                    images.append(_rounded(pixels).cpu().numpy())
                 done += stop - start
                 if self.progress is not None:
                     self.progress(stage, done, own)
@@ -91,3 +91,8 @@ class FeaturePass:
 
     def _whole(self, parts: list[np.ndarray]) -> np.ndarray:
         return self.ranks.concatenate(np.concatenate(parts) if parts else np.zeros(0))
+
+
+def _rounded(pixels: Tensor) -> Tensor:
+    """Images in [0, 255] as uint8."""
+    return pixels if pixels.dtype == torch.uint8 else pixels.round().to(torch.uint8)

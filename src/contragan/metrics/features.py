@@ -1,4 +1,4 @@
-"""Feature extractors: uint8 images in, float32 features out, with the whole protocol stated."""
+"""Feature extractors: images in [0, 255] in, float32 features out, the whole protocol stated."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from contragan.errors import UserError
 
 Resize = Literal["bicubic-antialias", "bilinear-antialias", "bilinear", "tf-bilinear"]
 Precision = Literal["float32", "bfloat16"]
+Images = UInt8[Tensor, "B C H W"] | Float[Tensor, "B C H W"]
 
 CPU_CHUNK = 8
 """Images per forward pass on a CPU: activations then stay in cache, 3 times faster than 64."""
@@ -31,7 +32,10 @@ class Features(NamedTuple):
 
 
 class FeatureExtractor(ABC):
-    """Maps uint8 images (B, C, H, W) to features; each image's features depend on it alone."""
+    """Maps images (B, C, H, W) to features; each image's features depend on it alone.
+
+    Images are uint8, or float in [0, 255] where they are not to be rounded.
+    """
 
     name: str
     dim: int
@@ -42,7 +46,7 @@ class FeatureExtractor(ABC):
         """Everything that the features depend on, as JSON values."""
 
     @abstractmethod
-    def __call__(self, images: UInt8[Tensor, "B C H W"]) -> Features:
+    def __call__(self, images: Images) -> Features:
         """Features of the images, on the extractor's device."""
 
 
@@ -119,15 +123,15 @@ class NetworkExtractor(FeatureExtractor):
             "precision": self.precision,
         }
 
-    def prepare(self, images: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B 3 S S"]:
-        """The network's input for uint8 images."""
+    def prepare(self, images: Images) -> Float[Tensor, "B 3 S S"]:
+        """The network's input for images in [0, 255]."""
         pixels = images.to(self.device).float()
         resized = resize_images(pixels, self.input_size, self.resize)
         normalised = (resized - self.shift).div_(self.scale)  # broadcasts one channel to three
         return normalised.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def __call__(self, images: UInt8[Tensor, "B C H W"]) -> Features:
+    def __call__(self, images: Images) -> Features:
         _check_images(images)
         size = CPU_CHUNK if self.device.type == "cpu" else len(images)
         parts = [self._forward(chunk) for chunk in torch.split(images, max(1, size))]
@@ -176,7 +180,7 @@ class PixelExtractor(FeatureExtractor):
             "precision": "float32",
         }
 
-    def __call__(self, images: UInt8[Tensor, "B C H W"]) -> Features:
+    def __call__(self, images: Images) -> Features:
         _check_images(images)
         if tuple(images.shape[1:]) != self.image_shape:
             raise UserError(
@@ -187,10 +191,14 @@ class PixelExtractor(FeatureExtractor):
 
 
 def _check_images(images: Tensor) -> None:
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in {1, 3}:
+    known = images.dtype in {torch.uint8, torch.float32}
+    if not known or images.ndim != 4 or images.shape[1] not in {1, 3}:
         raise ValueError(
-            f"expected uint8 images (B, 1 or 3, H, W), got {images.dtype} {tuple(images.shape)}"
+            "expected uint8 or float32 images (B, 1 or 3, H, W) in [0, 255], got "
+            f"{images.dtype} {tuple(images.shape)}"
         )
+    if images.dtype == torch.float32 and len(images) and images.amin() < 0:
+        raise ValueError("expected images in [0, 255], got values below 0: scale [-1, 1] first")
 
 
 def load_extractor(

@@ -27,7 +27,7 @@ from contragan.metrics.reference import (
 )
 from contragan.metrics.scores import NEEDS_CLASSES, Scores, Sets, compute_scores, what_to_keep
 from contragan.metrics.settings import EvaluationConfig
-from contragan.types import to_uint8
+from contragan.types import to_levels, to_uint8
 
 Draw = Callable[[Tensor], Tensor]
 """Maps labels (B,) to images (B, C, H, W): uint8, or float in [-1, 1], where NaN can be seen."""
@@ -56,12 +56,15 @@ class ClosestPairs:
 def label_sequence(
     reference: ReferenceSet, config: EvaluationConfig, seed: int
 ) -> NDArray[np.int64]:
-    """Labels (N,) of the images to generate: exact class counts, shuffled by ``seed``."""
+    """Labels (N,) of the images to generate, from ``seed``: exact class counts, or drawn."""
     total = config.num_images if config.num_images is not None else len(reference.images)
+    random = np.random.default_rng(seed)
+    if config.labels == "random":
+        return random.integers(len(reference.class_names), size=total, dtype=np.int64)
     counts = np.bincount(reference.labels, minlength=len(reference.class_names))
     weights = counts if config.labels == "reference" else np.ones_like(counts)
     labels = np.repeat(np.arange(len(counts)), apportion(weights, total))
-    return np.random.default_rng(seed).permutation(labels)
+    return random.permutation(labels)
 
 
 def evaluate(
@@ -100,7 +103,9 @@ def evaluate(
                 images = draw.function(part, torch.arange(start, stop))
             else:
                 images = draw(part)
-            return checked_images(images, (len(part), channels, height, width))
+            return checked_images(
+                images, (len(part), channels, height, width), rounding=config.rounding
+            )
 
     job = _Job(reference, probe_train, config, extractor, cache_dir, progress, ranks or Ranks())
     return job.run(batch, labels, seed, context or {}, closest_pairs)
@@ -120,9 +125,9 @@ def evaluate_images(
 ) -> EvaluationRecord:
     """Compares images that anything has generated with ``reference``.
 
-    All of ``generated`` is used, whatever ``config.num_images`` says; what it says of labels and
-    batch norm is recorded as unknown. UserError where sizes, channels or, for metrics by class,
-    class names differ.
+    All of ``generated`` is used, whatever ``config.num_images`` says. Labels and batch norm are
+    recorded as unknown, and rounding as done, for files hold 8 bits. UserError where sizes,
+    channels or, for metrics by class, class names differ.
     """
     if generated.images.shape[1:] != reference.images.shape[1:]:
         raise UserError(
@@ -144,8 +149,19 @@ def evaluate_images(
         | dict(context or {}),
         closest_pairs,
     )
-    unknown = {"labels": "unknown", "batch_norm": "unknown", "num_images": len(generated.images)}
-    return replace(record, protocol={**record.protocol, **unknown})
+    facts = {
+        "labels": "unknown",
+        "batch_norm": "unknown",
+        "num_images": len(generated.images),
+        "rounding": True,
+    }
+    warnings = record.warnings
+    if not config.rounding:
+        warnings += (
+            f"{generated.name} holds images of 8 bits: they are rounded, which "
+            f"{config.protocol or 'the protocol'} is not",
+        )
+    return replace(record, protocol={**record.protocol, **facts}, warnings=warnings)
 
 
 @dataclass(frozen=True)
@@ -213,21 +229,31 @@ def stated_protocol(
     return {**config.model_dump(mode="json"), "extractor": extractor.protocol(), **facts}
 
 
-def checked_images(images: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
-    """Drawn images as uint8; UserError where they are not finite or not of ``shape``."""
+def checked_images(
+    images: Tensor, shape: tuple[int, int, int, int], *, rounding: bool = True
+) -> Tensor:
+    """Drawn images as uint8, or as float in [0, 255] without ``rounding``.
+
+    UserError where they are not finite, not of ``shape``, or rounded against the protocol.
+    """
     if tuple(images.shape) != shape:
         raise UserError(
             f"the generator drew images of shape {tuple(images.shape)}, the reference needs "
             f"{shape} (batch, channels, height, width): compare images of one size and colour"
         )
     if images.dtype == torch.uint8:
+        if not rounding:
+            raise UserError(
+                "this protocol takes images that are not rounded to 8 bits, but these are: draw "
+                "float images in [-1, 1], or set rounding: true"
+            )
         return images
     if not torch.isfinite(images).all():
         raise UserError(
             "the generator drew images with NaN or infinite pixels: its weights have diverged; "
             "evaluate an earlier checkpoint"
         )
-    return to_uint8(images)
+    return to_uint8(images) if rounding else to_levels(images)
 
 
 def _closest_pairs(sets: Sets, scores: Scores) -> ClosestPairs:

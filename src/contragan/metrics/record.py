@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from contragan.metrics.settings import in_todays_terms
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -52,6 +54,7 @@ class EvaluationRecord:
     def from_dict(cls, fields: dict[str, Any]) -> EvaluationRecord:
         """The inverse of :meth:`to_dict`."""
         kept = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
+        kept["protocol"] = in_todays_terms(kept["protocol"])
         return cls(**{**kept, "warnings": tuple(kept["warnings"])})
 
 

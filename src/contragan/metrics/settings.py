@@ -28,7 +28,10 @@ class EvaluationConfig(Config):
     """What is compared with what: everything that a score depends on, beside the model.
 
     ``num_images`` None means as many as the reference has. ``reference`` is the split of the real
-    images. ``labels`` of the generated ones follow the reference's class counts or are uniform.
+    images. ``labels`` of the generated ones follow the reference's class counts (``reference``),
+    are as many of each class as can be (``uniform``), or are drawn one by one, each class as likely
+    as another (``random``). ``rounding`` rounds generated images to the 256 levels of a file before
+    features are taken; reference images come from files and have no others.
     ``resize`` None is the extractor's own. ``precision`` bfloat16 is faster where the processor has
     it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). ``probe_images`` bounds
     the real images that the linear probe is fitted to (None: all). ``batch_size`` matters to the
@@ -40,9 +43,10 @@ class EvaluationConfig(Config):
     num_images: int | None = Field(ge=2)
     reference: Literal["train", "test"]
     batch_norm: BatchNormMode
-    labels: Literal["reference", "uniform"]
+    labels: Literal["reference", "uniform", "random"]
     metrics: tuple[MetricName, ...] = Field(min_length=1)
     protocol: str | None = None
+    rounding: bool = True
     resize: Resize | None = None
     precision: Precision = "float32"
     standing_batches: int = Field(default=16, ge=1)
@@ -57,17 +61,29 @@ class EvaluationConfig(Config):
 
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
-    # As many images as the test set (CIFAR-10) or the validation set (Tiny ImageNet, ImageNet),
-    # through pytorch-fid, which resizes bilinearly. The tables give a run's best evaluation. The
-    # paper does not state labels and batch norm: the authors' software draws labels uniformly, and
-    # they advise each batch's own statistics for its CIFAR-10 figures.
+    # The tables of the paper: as many images as the test set (CIFAR-10) or the validation set (Tiny
+    # ImageNet, ImageNet), through pytorch-fid, which resizes bilinearly; what the paper does not
+    # state is as in the authors' software of June 2020.
     "contragan-paper": {
         "features": "inception",
         "resize": "bilinear",
         "num_images": None,
         "reference": "test",
+        "batch_norm": "running",
+        "labels": "random",
+        "rounding": False,
+        "metrics": ("frechet_distance", "class_fidelity"),
+    },
+    # The benchmark of the authors' software up to 2021, on CIFAR-10 and Tiny ImageNet: the same but
+    # for each batch's own statistics. The size of those batches is not stated.
+    "studiogan-2021": {
+        "features": "inception",
+        "resize": "bilinear",
+        "num_images": None,
+        "reference": "test",
         "batch_norm": "batch",
-        "labels": "uniform",
+        "labels": "random",
+        "rounding": False,
         "metrics": ("frechet_distance", "class_fidelity"),
     },
     # The convention of most later work: 50,000 images against the whole training set.
@@ -102,3 +118,17 @@ def named_protocol(name: str, **changes: Any) -> EvaluationConfig:
     changed = {key: value for key, value in changes.items() if settings.get(key) != value}
     title = name if not changed else f"{name}, changed: {', '.join(sorted(changed))}"
     return EvaluationConfig.model_validate({**settings, **changed, "protocol": title})
+
+
+def in_todays_terms(protocol: dict[str, Any]) -> dict[str, Any]:
+    """A stated protocol as today's version would state it, for records of earlier versions.
+
+    They rounded always, and their ``contragan-paper`` was another: each batch's own statistics, as
+    many labels of each class, rounding.
+    """
+    if "rounding" in protocol:
+        return protocol
+    name = protocol.get("protocol")
+    if isinstance(name, str) and name.startswith("contragan-paper"):
+        name = name.replace("contragan-paper", "contragan-paper (version 1)", 1)
+    return {**protocol, "protocol": name, "rounding": True}

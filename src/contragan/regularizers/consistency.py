@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from contragan.regularizers.base import Context, DiscriminatorContext, Regularizer, wide
-from contragan.transforms import flip_and_shift
+from contragan.transforms import Transform, copies
 from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
@@ -28,26 +29,35 @@ def disagreement(one: DiscriminatorOutput, other: DiscriminatorOutput) -> Tensor
 
 
 def transformed(
-    context: Context, batch: Batch, output: DiscriminatorOutput, purpose: str
+    context: Context,
+    batch: Batch,
+    output: DiscriminatorOutput,
+    purpose: str,
+    transform: Transform = "random",
 ) -> Tensor:
     """Disagreement of D on images and on their flipped and shifted copies."""
-    copies = flip_and_shift(batch.images.detach(), context.random(purpose))
-    return disagreement(output, context.discriminator(copies, batch.labels))
+    fixed = replace(batch, images=batch.images.detach())
+    images = copies(fixed, context.random(purpose), transform)
+    return disagreement(output, context.discriminator(images, batch.labels))
 
 
 class Consistency(Regularizer):
     """CR: weight * |D(x) - D(T(x))|^2 on real images, T a random flip and shift.
 
     Heads with embeddings add the squared difference of embeddings (its mean over coordinates),
-    classifiers that of class logits.
+    classifiers that of class logits. ``transform`` is how T is chosen; the experiments of Kang and
+    Park 2020 have ``indexed``.
     Source: Zhang et al. 2020, Eq. 3; Kang and Park 2020, Table 4.
     """
 
     kind: Literal["consistency"]
     weight: float = Field(gt=0)
+    transform: Transform = "random"
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
-        change = transformed(context, context.real, context.real_output, "consistency real")
+        change = transformed(
+            context, context.real, context.real_output, "consistency real", self.transform
+        )
         return {"consistency": self.weight * change}
 
 

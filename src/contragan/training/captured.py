@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from contragan.augmentation import Augmentation
 from contragan.distributed import world_size
@@ -101,10 +102,9 @@ class CapturedStep(Step):
 
     def discriminator_step(self, update: int, parts: list[Batch]) -> Terms:
         if not self._parts:
-            self._parts = [Batch(part.images.clone(), part.labels.clone()) for part in parts]
+            self._parts = [_mapped(torch.clone, part) for part in parts]
         for kept, part in zip(self._parts, parts, strict=True):
-            kept.images.copy_(part.images)
-            kept.labels.copy_(part.labels)
+            _mapped(torch.Tensor.copy_, kept, part)
         work = super().discriminator_step
         return self._run("discriminator step", update, lambda: work(update, self._parts))
 
@@ -153,6 +153,15 @@ class CapturedStep(Step):
             network.zero_grad(set_to_none=True)
         reason = str(error).strip().partition("\n")[0]
         self.tell(f"the step could not be captured as a CUDA graph and runs eagerly: {reason}")
+
+
+def _mapped(function: Callable[..., Tensor], *batches: Batch) -> Batch:
+    """A batch of the function's results on each of the batches' tensors."""
+    return Batch(
+        function(*(batch.images for batch in batches)),
+        function(*(batch.labels for batch in batches)),
+        None if batches[0].index is None else function(*(batch.index for batch in batches)),
+    )
 
 
 def why_not_captured(device: torch.device, augmentation: Augmentation) -> str | None:

@@ -159,6 +159,7 @@ class Loop:
     def _iterate(self) -> None:
         start = now = time.perf_counter()
         iteration = self.iteration + 1
+        self.step.gan.head.begin(self.iteration)
         for index in range(self.config.discriminator_steps):
             update = self.iteration * self.config.discriminator_steps + index
             parts = self.step.fetch(update)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from contragan.adversarial import AdversarialLoss
 from contragan.conditioning import Conditioning
 from contragan.regularizers import Context, DiscriminatorContext, Players, Regularizer
-from contragan.transforms import flip_and_shift
+from contragan.transforms import copies
 from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
@@ -59,5 +59,5 @@ class Objective:
     def _with_view(
         self, context: Context, batch: Batch, output: DiscriminatorOutput
     ) -> DiscriminatorOutput:
-        copies = flip_and_shift(batch.images, context.random("view"))
-        return replace(output, view=context.discriminator(copies, batch.labels).embedding)
+        views = copies(batch, context.random("view"), self.conditioning.view_transform)
+        return replace(output, view=context.discriminator(views, batch.labels).embedding)

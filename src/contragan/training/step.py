@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import torch
@@ -176,7 +176,7 @@ class Step:
         players = self.players(update, part, "discriminator step")
         generated, latent, _ = self.generate(draw, players)
         fake = Batch(players.augment(generated, "augment fake"), draw.label)
-        real = Batch(players.augment(real.images, "augment real"), real.labels)
+        real = replace(real, images=players.augment(real.images, "augment real"))
         real_output, fake_output = self._compare(real, fake)
         self.augmentation.observe(real_output.logit)
         context = DiscriminatorContext(
