@@ -80,7 +80,7 @@ class BatchSource:
             pixels = self._images[indices] if read is None else read.pixels.numpy()
             images = convert_on_cpu(pixels, flips)
             label = torch.from_numpy(self._labels[indices])
-            index = torch.from_numpy(indices)
+            index = torch.tensor(indices)  # a copy: these are a piece of the epoch's order
         elif self._resident is not None:
             index, rows = self._to_device(indices, flips)
             images = convert_on_device(self._resident[0].index_select(0, index), rows)
