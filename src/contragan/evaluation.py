@@ -25,6 +25,7 @@ from contragan.metrics import (
     FeatureExtractor,
     IndexedDraw,
     Ranks,
+    Training,
     comparison_table,
     evaluate,
     evaluate_images,
@@ -36,6 +37,7 @@ from contragan.metrics import (
 from contragan.networks import Generator
 from contragan.published import with_published
 from contragan.randomness import random_generator
+from contragan.recipe import Recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import Run, open_run
 from contragan.sampling import ImageSampler, find_trained, require_memory
@@ -60,6 +62,7 @@ class Evaluator:
     ema: bool
     console: Console
     extractor: FeatureExtractor
+    recipe: Recipe
     cache: Path | None = None
     closest_pairs: Callable[[ClosestPairs], None] | None = None
 
@@ -98,6 +101,7 @@ class Evaluator:
                 progress=progress,
                 ranks=Ranks.current(),
                 closest_pairs=self.closest_pairs,
+                made_by=training_facts(self.recipe, iteration),
             )
 
     def _standing_batch(self) -> Callable[[], object]:
@@ -112,6 +116,24 @@ class Evaluator:
             return sampler.floats(labels)
 
         return draw
+
+
+def training_facts(recipe: Recipe, iteration: int) -> Training:
+    """What an evaluation should know of a generator after ``iteration`` updates by ``recipe``."""
+    conditioning = recipe.conditioning
+    return Training(
+        conditional=recipe.generator.conditional,
+        conditioning=conditioning.kind,
+        eq8=conditioning.kind == "contrastive"
+        and conditioning.positives_in_numerator
+        and conditioning.proxy_classification is None,
+        mirrors=any(
+            regularizer.kind in {"consistency", "balanced_consistency"}
+            for regularizer in recipe.regularizers
+        ),
+        iteration=iteration,
+        total_iterations=recipe.training.total_iterations,
+    )
 
 
 def extractor_for(
@@ -241,6 +263,7 @@ def evaluate_run(
         ema=trained.ema,
         console=console,
         extractor=extractor,
+        recipe=run.recipe,
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
     )
     record = with_published(evaluator(trained.iteration), run.recipe)
@@ -266,7 +289,11 @@ def evaluate_files(
     """
     sets = [load_image_set(path) for path in (generated, reference)]
     has_classes = len(sets[0].class_names) > 1 and sets[0].class_names == sets[1].class_names
-    metrics = ("frechet_distance", "class_fidelity") if has_classes else ("frechet_distance",)
+    metrics = (
+        ("frechet_distance", "class_fidelity")
+        if has_classes
+        else ("frechet_distance", "distinct_images")
+    )
     config = choice.config(
         EvaluationConfig(
             features="efficientnet-lite0",

@@ -1,7 +1,8 @@
 """Evaluation: scores of generated images against real ones, each with its whole protocol."""
 
+from contragan.metrics.advice import Training
 from contragan.metrics.batch_norm import BatchNormMode, evaluation_mode
-from contragan.metrics.class_fidelity import ClassFidelity, fit_probe
+from contragan.metrics.class_fidelity import ClassFidelity
 from contragan.metrics.classification_accuracy import (
     ClassifierConfig,
     score_classifier,
@@ -25,6 +26,7 @@ from contragan.metrics.precision_recall import (
     nearest_neighbours,
     precision_recall_density_coverage,
 )
+from contragan.metrics.probe import fit_probe
 from contragan.metrics.protocol import (
     ClosestPairs,
     Draw,
@@ -61,6 +63,7 @@ __all__ = [
     "Moments",
     "Ranks",
     "ReferenceSet",
+    "Training",
     "compare",
     "comparison_table",
     "evaluate",

@@ -153,8 +153,23 @@ def nearest_neighbours(
 
     ``itself`` (N,) gives for each query the index of a point that does not count.
     """
+    distances, indices = k_nearest_neighbours(queries, points, 1, itself=itself)
+    return distances[:, 0], indices
+
+
+def k_nearest_neighbours(
+    queries: Float[Tensor, "N D"],
+    points: Float[Tensor, "M D"],
+    k: int,
+    *,
+    itself: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Distances (N, k) of each query's ``k`` nearest points, ascending, and the first's index (N,).
+
+    ``itself`` as in :func:`nearest_neighbours`.
+    """
     mean = points.mean(0, dtype=torch.float64)
-    found = torch.full((len(queries),), torch.inf, device=points.device)
+    found = torch.full((len(queries), k), torch.inf, device=points.device)
     indices = torch.zeros(len(queries), dtype=torch.int64, device=points.device)
     for rows, columns in itertools.product(_blocks(queries, mean), _blocks(points, mean)):
         distance = _squared_distances(rows, columns)
@@ -162,11 +177,11 @@ def nearest_neighbours(
             own = torch.arange(columns.place.start, columns.place.stop, device=points.device)
             distance[itself[rows.place, None].to(points.device) == own] = torch.inf
         nearest, index = distance.min(1)
-        closer = nearest < found[rows.place]
-        found[rows.place] = torch.where(closer, nearest, found[rows.place])
+        closer = nearest < found[rows.place, 0]
+        found[rows.place] = _merged(found[rows.place], distance)
         index += columns.place.start
         indices[rows.place] = torch.where(closer, index, indices[rows.place])
     # Recomputed by difference: an exact copy then has distance 0, not the root of rounding.
     parts = zip(torch.split(queries, CPU_SIDE), torch.split(indices, CPU_SIDE), strict=True)
-    distances = [(rows - points[index]).float().norm(dim=1) for rows, index in parts]
-    return torch.cat(distances), indices
+    exact = torch.cat([(rows - points[index]).float().norm(dim=1) for rows, index in parts])
+    return torch.cat([exact[:, None], found[:, 1:].sqrt()], 1), indices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contragan.errors import UserError
+from contragan.metrics.advice import Training
 from contragan.metrics.cache import StatisticsCache
 from contragan.metrics.feature_pass import FeaturePass, Progress
 from contragan.metrics.features import FeatureExtractor
@@ -80,6 +81,7 @@ def evaluate(
     progress: Progress | None = None,
     ranks: Ranks | None = None,
     closest_pairs: Callable[[ClosestPairs], None] | None = None,
+    made_by: Training | None = None,
 ) -> EvaluationRecord:
     """Generates images with ``draw`` and compares them with ``reference``.
 
@@ -90,6 +92,8 @@ def evaluate(
     that ``config.batch_norm`` names. With ``ranks`` every process calls this alike, draws its share
     and gets the same record; ``draw`` should then be an :class:`IndexedDraw`. ``closest_pairs``
     receives the pictures behind the memorisation check, and costs memory for all images.
+    ``made_by`` is what is known of how the generator was trained: one without labels is not judged
+    by them, and advice suits the settings.
 
     UserError on images that are not finite or of another shape.
     """
@@ -107,7 +111,8 @@ def evaluate(
                 images, (len(part), channels, height, width), rounding=config.rounding
             )
 
-    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, ranks or Ranks())
+    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, ranks or Ranks(),
+               made_by=made_by)  # fmt: skip
     return job.run(batch, labels, seed, context or {}, closest_pairs)
 
 
@@ -169,6 +174,7 @@ class _Job:
     """What both kinds of evaluation share."""
 
     reference: ReferenceSet
+    made_by: Training | None = field(default=None, kw_only=True)
     train: ReferenceSet | None
     config: EvaluationConfig
     extractor: FeatureExtractor
@@ -195,7 +201,7 @@ class _Job:
         real = real_features(self.reference, features=keep.features)
         sets = Sets(
             self.config, generated, labels, real, self.reference, self.train, real_features,
-            self.progress,
+            self.progress, made_by=self.made_by,
         )  # fmt: skip
         scores = compute_scores(sets)
         if closest_pairs is not None and pictures:

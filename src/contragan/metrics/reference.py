@@ -14,8 +14,8 @@ from torch import Tensor
 
 from contragan.errors import UserError
 from contragan.metrics.cache import Statistics, StatisticsCache, cache_key
-from contragan.metrics.class_fidelity import PROBE_SETTINGS, LinearProbe, fit_probe
 from contragan.metrics.feature_pass import FeaturePass, Keep
+from contragan.metrics.probe import PROBE_SETTINGS, LinearProbe, fit_probe
 
 
 class ReferenceSet(Protocol):

@@ -11,10 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from contragan.errors import UserError
+from contragan.metrics.advice import Training, advice
 from contragan.metrics.cache import Statistics
 from contragan.metrics.class_fidelity import fidelity_of_features
 from contragan.metrics.classification_accuracy import score_classifier, train_classifier
+from contragan.metrics.distinct import DistinctImages, count_distinct
 from contragan.metrics.feature_pass import Keep, Passed, Progress
+from contragan.metrics.findings import collapse, label_faults
 from contragan.metrics.frechet import frechet_distance_from_moments
 from contragan.metrics.inception_score import inception_score
 from contragan.metrics.intra_class import intra_class_distance
@@ -33,6 +36,7 @@ class Sets:
     """What the metrics compare: generated images, the reference, and training images if given."""
 
     config: EvaluationConfig
+    made_by: Training | None = field(default=None, kw_only=True)
     generated: Passed
     labels: NDArray[np.int64]
     real: Statistics
@@ -70,6 +74,7 @@ class Scores:
     warnings: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     memorisation: Memorisation | None = None
+    distinct: DistinctImages | None = None
 
 
 def _frechet(sets: Sets, scores: Scores) -> None:
@@ -163,6 +168,7 @@ def _class_fidelity(sets: Sets, scores: Scores) -> None:
         sets.labels,
         held_out=(sets.reference_features[held], reference.labels[held]),
         class_names=reference.class_names,
+        conditional=None if sets.made_by is None else sets.made_by.conditional,
     )
     scores.values |= {
         "class_accuracy": found.accuracy,
@@ -171,18 +177,58 @@ def _class_fidelity(sets: Sets, scores: Scores) -> None:
     }
     scores.counts |= {"probe_fitted": len(fitted), "probe_held_out": len(held)}
     scores.details["class_fidelity"] = found.to_dict()
-    message = found.message()
-    if message is not None:
-        scores.warnings.append(message)
+    distinct = _distinct(sets, scores)
+    scores.details["distinct_images"] = distinct.to_dict()
+    findings = [*collapse(distinct), *label_faults(found)]
+    scores.warnings += [finding.text for finding in findings]
+    scores.warnings += advice({finding.kind for finding in findings}, sets.made_by)
+
+
+def _distinct_images(sets: Sets, scores: Scores) -> None:
+    distinct = _distinct(sets, scores)
+    scores.values |= {
+        "distinct_share": distinct.overall.distinct / distinct.overall.images,
+        "real_distinct_share": distinct.overall.real / distinct.overall.images,
+    }
+    scores.details["distinct_images"] = distinct.to_dict()
+    if "class_fidelity" not in sets.config.metrics:  # which says it
+        findings = collapse(distinct)
+        scores.warnings += [finding.text for finding in findings]
+        scores.warnings += advice({finding.kind for finding in findings}, sets.made_by)
+
+
+def _distinct(sets: Sets, scores: Scores) -> DistinctImages:
+    """Counted once, for the metrics that ask."""
+    if scores.distinct is None:
+        conditional = sets.made_by is None or sets.made_by.conditional
+        names = sets.reference.class_names
+        scores.distinct = count_distinct(
+            sets.generated_features,
+            sets.labels,
+            sets.reference_features,
+            sets.reference.labels,
+            names,
+            by_class=conditional and len(names) > 1,
+        )
+    return scores.distinct
 
 
 def _memorisation(sets: Sets, scores: Scores) -> None:
     source = sets.training_set
     train = sets.real if sets.train_is_reference else sets.real_features(source, features=True)
     assert train.features is not None
-    found = find_memorised(sets.generated_features, train.features)
+    assert sets.generated.images is not None
+    pictures = (sets.generated.images, source.images.transpose(0, 3, 1, 2))
+    found = find_memorised(sets.generated_features, train.features, pictures=pictures)
     scores.memorisation = found
-    scores.values |= {"memorisation_ratio": found.ratio, "copied_share": found.copied_share}
+    scores.values |= {
+        "memorisation_ratio": found.ratio,
+        "copied_share": found.copied_share,
+        "real_copied_share": found.real_copied_share,
+    }
+    message = found.message()
+    if message is not None:
+        scores.warnings.append(message)
     scores.counts["memorisation_training"] = len(source.images)
     scores.details["memorisation"] = [
         {
@@ -231,7 +277,8 @@ METRICS: dict[MetricName, tuple[Callable[[Sets, Scores], None], Keep]] = {
     "precision_recall": (_precision_recall, Keep(features=True)),
     "intra_class_distance": (_intra_class, Keep(features=True)),
     "class_fidelity": (_class_fidelity, Keep(features=True)),
-    "memorisation": (_memorisation, Keep(features=True)),
+    "distinct_images": (_distinct_images, Keep(features=True)),
+    "memorisation": (_memorisation, Keep(features=True, images=True)),
     "classification_accuracy": (_classification, Keep(images=True)),
 }
 """Each metric's function and what it needs of the generated images beside their moments."""

@@ -19,6 +19,7 @@ MetricName = Literal[
     "precision_recall",
     "intra_class_distance",
     "class_fidelity",
+    "distinct_images",
     "memorisation",
     "classification_accuracy",
 ]

@@ -152,6 +152,7 @@ def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
         ema=ema,
         console=setup.console,
         extractor=setup.extractor,
+        recipe=setup.run.recipe,
     )
 
 

@@ -1,0 +1,93 @@
+"""What to do about what an evaluation found: it depends on how the generator was trained.
+
+Only what docs/results.md shows to help is advised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from contragan.metrics.findings import Kind
+
+UNTIED = frozenset({"unconditional", "nt_xent", "pair", "triplet", "n_pair"})
+"""Kinds of conditioning whose loss does not tie an image to its class: docs/results.md."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What an evaluation should know of a generator's training, to judge it and to advise.
+
+    ``conditional``: whether the generator sees labels. ``conditioning``: the kind of head.
+    ``eq8``: same-class samples in the numerator and nothing else that ties an image to its class.
+    ``mirrors``: a consistency term between an image and its mirror image.
+    """
+
+    conditional: bool
+    conditioning: str
+    eq8: bool
+    mirrors: bool
+    iteration: int
+    total_iterations: int
+
+
+def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
+    """Sentences on what to do; none where nothing was found.
+
+    They hold no numbers of the evaluation, so that a display can say each of them once in a run.
+    """
+    if not kinds:
+        return []
+    if training is None:
+        return [_of_images(kinds)]
+    if 2 * training.iteration < training.total_iterations:
+        return [
+            "Less than half of the training is done: early images vary little and ignore their "
+            "labels in good runs too. Judge at the end."
+        ]
+    # A collapse comes first: what it leaves says little about the labels.
+    if "collapsed" in kinds or "missing" in kinds:
+        return [
+            "A collapsed generator seldom recovers: train again with lower learning rates "
+            "(training.generator_optimizer.learning_rate and training.discriminator_optimizer."
+            "learning_rate), or use a checkpoint from before it."
+        ]
+    return [_of_labels(training)]
+
+
+def _of_images(kinds: Collection[Kind]) -> str:
+    if set(kinds) == {"collapsed"}:
+        return (
+            "Look at the images: the generator that made them has collapsed, or they were drawn "
+            "with repeated noise."
+        )
+    return (
+        "Check first that both sets mean the same classes by the same labels, and that whatever "
+        "made these images was given the labels."
+    )
+
+
+def _of_labels(training: Training) -> str:
+    kind = training.conditioning
+    if kind in UNTIED:
+        return (
+            f"conditioning.kind: {kind} does not tie an image to its class. Use "
+            "conditioning.kind: projection, auxiliary_classifier or d2d_ce, or contrastive with "
+            "conditioning.positives_in_numerator: false (Eq. 7)."
+        )
+    if training.eq8:
+        return (
+            "Eq. 8 does not tie a generated image to its class. Train with "
+            "conditioning.positives_in_numerator: false (Eq. 7) and conditioning.temperature: 0.3, "
+            "or add conditioning.proxy_classification, or use conditioning.kind: d2d_ce or "
+            "projection. A trained model can only be relabelled."
+        )
+    if training.mirrors:
+        return (
+            "The consistency term asks that a mirrored image keep its class. Where it does not "
+            "(digits, letters), leave the term out."
+        )
+    return (
+        f"This loss ({kind}{', Eq. 7' if kind == 'contrastive' else ''}) does tie images to their "
+        "classes: check the labels of the training images, then train longer."
+    )
