@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +14,19 @@ from rich.console import Console
 from rich.table import Table
 
 from contragan.console import note, progress_bar
-from contragan.data import DataConfig, ImageDataset, load_dataset
+from contragan.data import (
+    DataConfig,
+    ImageDataset,
+    Reading,
+    in_colour,
+    load_dataset,
+    load_image_set,
+)
 from contragan.errors import UserError
 from contragan.files import writing_failed
 from contragan.images import paired_rows, save_image
 from contragan.metrics import (
+    NEEDS_CLASSES,
     ClosestPairs,
     EvaluationConfig,
     EvaluationRecord,
@@ -31,7 +39,6 @@ from contragan.metrics import (
     evaluate_images,
     evaluation_mode,
     load_extractor,
-    load_image_set,
     named_protocol,
 )
 from contragan.networks import Generator
@@ -158,9 +165,19 @@ def extractor_for(
 
 
 def load_splits(
-    config: DataConfig, root: Path | None, console: Console, *, skip_unreadable: bool = False
+    config: DataConfig,
+    root: Path | None,
+    console: Console,
+    *,
+    skip_unreadable: bool = False,
+    needs_classes: bool = True,
+    class_order: Sequence[str] | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
-    """The training and the test images, showing progress where they must be decoded first."""
+    """The training and the test images, showing progress where they must be decoded first.
+
+    Says what of the data was left out or read otherwise than it may be meant. ``class_order`` are
+    the class names of a run that goes on, or is evaluated.
+    """
     found = []
     for split in ("train", "test"):
         with progress_bar(console) as progress:
@@ -170,10 +187,21 @@ def load_splits(
                     split,
                     root=root,
                     skip_unreadable=skip_unreadable,
+                    needs_classes=needs_classes,
+                    class_order=class_order,
                     progress=partial(progress, f"decoding {split} images"),
                 )
             )
+    say_of_data(found, console)
     return found[0], found[1]
+
+
+def say_of_data(sets: Sequence[ImageDataset], console: Console) -> None:
+    """Print what sets of images have to tell, each line once."""
+    for line in dict.fromkeys(line for images in sets for line in images.notes):
+        note(console, f"note: {line}")
+    for line in dict.fromkeys(line for images in sets for line in images.warnings):
+        note(console, f"warning: {line}")
 
 
 @dataclass(frozen=True)
@@ -191,6 +219,7 @@ class Choice:
     data: Path | None = None
     weights: Path | None = None
     skip_unreadable: bool = False
+    reading: Reading = field(default_factory=Reading)
     seed: int = 0
 
     def config(self, otherwise: EvaluationConfig) -> EvaluationConfig:
@@ -249,9 +278,21 @@ def evaluate_run(
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
-        run.recipe.data, root, console, skip_unreadable=choice.skip_unreadable
+        run.recipe.data,
+        root,
+        console,
+        skip_unreadable=choice.skip_unreadable,
+        needs_classes=run.recipe.needs_classes,
+        class_order=run.dataset.class_names,
     )
     check_classes(run, train)
+    if run.dataset.fingerprint not in {"", train.fingerprint}:
+        note(
+            console,
+            "note: the training images are not those that the run was trained on, or are decoded "
+            "otherwise (data.background, data.value_range)",
+        )
+    config = bearable(config, train.num_classes, console)
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
         trained.generator.to(device).to(memory_format=torch.channels_last),
@@ -287,7 +328,7 @@ def evaluate_files(
     Raises:
         UserError: files that are no images, or sets that differ in size, colour or classes.
     """
-    sets = [load_image_set(path) for path in (generated, reference)]
+    sets = _comparable(generated, reference, choice.reading, console)
     has_classes = len(sets[0].class_names) > 1 and sets[0].class_names == sets[1].class_names
     metrics = (
         ("frechet_distance", "class_fidelity")
@@ -314,9 +355,54 @@ def evaluate_files(
         image_shape=(channels, height, width),
     )
     with progress_bar(console) as progress:
-        return evaluate_images(
+        record = evaluate_images(
             sets[0], reference=sets[1], config=config, extractor=extractor, progress=progress
         )
+    return replace(record, protocol={**record.protocol, "images": choice.reading.facts()})
+
+
+def _comparable(
+    generated: Path, reference: Path, reading: Reading, console: Console
+) -> list[ImageDataset]:
+    """Both sets, grey ones in colour where only one is grey; UserError for unlike sizes."""
+    sets = []
+    for path in (generated, reference):
+        with progress_bar(console) as progress:
+            sets.append(
+                load_image_set(path, reading, progress=partial(progress, f"reading {path}"))
+            )
+    say_of_data(sets, console)
+    sizes = [f"{one.images.shape[2]} x {one.images.shape[1]}" for one in sets]
+    if sizes[0] != sizes[1]:
+        side = min(size for one in sets for size in one.images.shape[1:3])
+        raise UserError(
+            f"{generated} holds images of {sizes[0]} pixels, {reference} of {sizes[1]}: "
+            f"--resolution {side} crops and resizes both, as training does"
+        )
+    if sets[0].images.shape[3] != sets[1].images.shape[3]:
+        grey = min(sets, key=lambda one: one.images.shape[3])
+        note(console, f"note: {grey.name} is grey and compared as if in colour")
+        sets = [in_colour(one) for one in sets]
+    return sets
+
+
+def bearable(
+    config: EvaluationConfig, num_classes: int, console: Console | None = None
+) -> EvaluationConfig:
+    """``config`` without the metrics by class where there is a single class; the console says so.
+
+    Raises:
+        UserError: no metric is left.
+    """
+    left = tuple(name for name in config.metrics if name not in NEEDS_CLASSES)
+    if num_classes > 1 or left == config.metrics:
+        return config
+    dropped = ", ".join(name for name in config.metrics if name in NEEDS_CLASSES)
+    if not left:
+        raise UserError(f"{dropped} compares classes, and the data has a single one")
+    if console is not None:
+        note(console, f"note: the data has a single class: {dropped} is left out")
+    return config.model_copy(update={"metrics": left})
 
 
 def compare_runs(paths: list[Path]) -> Table:

@@ -16,9 +16,10 @@ from jaxtyping import Int
 from rich.console import Console
 from torch import Tensor
 
-from contragan.console import progress_bar
+from contragan.console import note, progress_bar
 from contragan.errors import UserError
 from contragan.files import whole
+from contragan.fonts import illegible
 from contragan.images import labelled_grid, save_image, to_pil
 from contragan.sampling import Model
 
@@ -46,14 +47,18 @@ def export_samples(
     Raises:
         UserError: a class that does not exist, an output that is there already, a full disk.
     """
-    chosen = model.class_indices(classes)
+    chosen, remarks = model.resolve(classes)
+    for line in remarks:
+        note(console, f"note: {line}")
     count = max(1, min(10, MOST_IN_GRID // len(chosen))) * len(chosen) if num is None else num
     _check_room(model, count, out)
-    labels = model.labels(classes, count)
+    labels = model.labels(chosen, count)
     batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
     if out.suffix == ".npz":
         _write_npz(model, labels, batches, out)
     elif out.suffix == ".png":
+        for line in illegible(model.class_names[label] for label in chosen):
+            note(console, f"note: {line}")
         _write_grid(model, labels, batches, out)
     else:
         _write_folder(model, labels, batches, out)

@@ -12,6 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from contragan.files import whole
+from contragan.fonts import Font, font_for
+
+GRID_ROWS = 20
+"""Classes that a training run's grids show."""
 
 _BACKGROUND, _INK = (255, 255, 255), (32, 32, 32)
 
@@ -25,7 +29,7 @@ def to_pil(image: UInt8[Tensor, "C H W"]) -> Image.Image:
 def labelled_grid(
     images: UInt8[Tensor, "B C H W"], labels: Int[Tensor, " B"], class_names: tuple[str, ...]
 ) -> Image.Image:
-    """A picture with a row a class, its name to the left.
+    """A picture with one row for each class, its name to the left, in a font that can write it.
 
     Small images are enlarged by whole factors; more than 16 of a class continue in further rows.
     """
@@ -34,19 +38,27 @@ def labelled_grid(
     cell, gap = side * scale, 2
     rows = _rows(labels)
     columns = max(len(row) for _, row in rows)
-    font = ImageFont.load_default(size=max(12, min(18, cell // 3)))
-    margin = max(round(font.getlength(class_names[label])) for label, _ in rows) + 16
+    size = max(12, min(18, cell // 3))
+    titles = {label: _title(label, class_names[label], size) for label, _ in rows}
+    margin = max(round(font.getlength(text)) for text, font in titles.values()) + 16
     grid = Image.new(
         "RGB", (margin + columns * (cell + gap), len(rows) * (cell + gap) + gap), _BACKGROUND
     )
     draw = ImageDraw.Draw(grid)
     for y, (label, row) in enumerate(rows):
         top = gap + y * (cell + gap)
-        draw.text((8, top + cell / 2), class_names[label], _INK, font=font, anchor="lm")
+        text, font = titles[label]
+        draw.text((8, top + cell / 2), text, _INK, font=font, anchor="lm")
         for x, index in enumerate(row):
             picture = to_pil(images[index]).resize((cell, cell), Image.Resampling.NEAREST)
             grid.paste(picture, (margin + x * (cell + gap), top))
     return grid
+
+
+def _title(label: int, name: str, size: int) -> tuple[str, Font]:
+    """A class's name and a font that can write it; its index where no font can."""
+    font = font_for(name, size)
+    return (f"class {label}", ImageFont.load_default(size=size)) if font is None else (name, font)
 
 
 def _rows(labels: Int[Tensor, " B"], most: int = 16) -> list[tuple[int, list[int]]]:

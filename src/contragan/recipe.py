@@ -107,6 +107,11 @@ class Recipe(Config):
     evaluation: EvaluationConfig
     reference: ReferenceConfig
 
+    @property
+    def needs_classes(self) -> bool:
+        """Whether a single class is too few: a network sees labels."""
+        return self.generator.conditional or self.conditioning.reads_labels
+
     @model_validator(mode="after")
     def _networks_fit(self) -> Recipe:
         check_generator(self.generator, self.data.resolution)
@@ -130,10 +135,19 @@ def check_combination(recipe: Recipe) -> None:
         )
     part = training.batch_size // training.accumulation_steps
     if conditioning.compares_samples and part < 2:
+        if training.batch_size == 1:
+            raise ValueError(
+                f"conditioning {conditioning.kind} compares the samples of a batch with each "
+                "other, but training.batch_size is 1; set it to 2 or more, or judge each sample "
+                "alone: --set 'conditioning={kind: projection}'"
+            )
+        parts = training.batch_size // 2
+        while training.batch_size % parts:
+            parts -= 1
         raise ValueError(
             f"conditioning {conditioning.kind} compares the samples of each part of a batch, but "
             f"batch_size {training.batch_size} in {training.accumulation_steps} parts leaves one; "
-            "use fewer training.accumulation_steps"
+            f"set training.accumulation_steps to {parts} or less"
         )
     kinds: list[str] = [regularizer.kind for regularizer in recipe.regularizers]
     for kind in kinds:

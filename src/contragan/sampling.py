@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -102,11 +103,22 @@ class Model:
     def class_indices(self, classes: Sequence[str | int] | None) -> list[int]:
         """Indices of classes given by name or index; all classes for None.
 
+        A string that is a class's name means that class, and only else an index; an integer is
+        always an index. Where classes are called by other numbers than their indices, a warning
+        says which was taken.
+
         Raises:
             UserError: a class that does not exist; names the nearest.
         """
+        indices, remarks = self.resolve(classes)
+        for line in remarks:
+            warnings.warn(line, stacklevel=2)
+        return indices
+
+    def resolve(self, classes: Sequence[str | int] | None) -> tuple[list[int], list[str]]:
+        """:meth:`class_indices`, with what else each number could have meant."""
         if classes is None:
-            return list(range(len(self.class_names)))
+            return list(range(len(self.class_names))), []
         if isinstance(classes, str):
             classes = [classes]
         if not classes:
@@ -117,7 +129,21 @@ class Model:
                 found.append(name)
             else:
                 found.append(self._class_index(str(name)))
-        return found
+        pairs = dict.fromkeys(zip(classes, found, strict=True))
+        remarks = [self._also_means(name, index) for name, index in pairs]
+        return found, [line for line in remarks if line]
+
+    def _also_means(self, name: str | int, index: int) -> str | None:
+        """What else a number could have meant than the class with this index."""
+        names, text = self.class_names, str(name)
+        if isinstance(name, str) and names[index] == name:
+            other = int(name) if name.isdecimal() and int(name) < len(names) else index
+            if other == index:
+                return None
+            return f"{text} is the class of that name, not index {text}, which is '{names[other]}'"
+        if text in names and names[index] != text:
+            return f"{text} is the index of class '{names[index]}', not the class called '{text}'"
+        return None
 
     def _class_index(self, name: str) -> int:
         if name in self.class_names:
@@ -143,7 +169,7 @@ class Model:
         return names
 
     def labels(self, classes: Sequence[str | int] | None, num: int) -> Int[Tensor, " N"]:
-        """Labels of ``num`` images, taking the classes in turn.
+        """Labels of ``num`` images, taking the classes in turn, by name or index.
 
         Raises:
             UserError: a class that does not exist, or more images than can be numbered in memory.
@@ -151,7 +177,7 @@ class Model:
         if num < 1:
             raise UserError(f"the number of images must be at least 1, not {num}")
         require_memory(num, 4 * _LABEL_BYTES, "labels")
-        indices = torch.tensor(self.class_indices(classes))
+        indices = torch.tensor(self.resolve(classes)[0])
         return indices.repeat(-(-num // len(indices)))[:num]
 
     def batches(

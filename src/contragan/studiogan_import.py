@@ -115,7 +115,10 @@ def dataset_facts(recipe: Recipe, data: Path | None, classes: int | None) -> Dat
     if data is None:
         names = tuple(str(index) for index in range(classes or 1))
         return DatasetFacts(recipe.data.kind, names, (1,) * len(names), "", None)
-    train = load_dataset(recipe.data, "train", root=data)
+    train = load_dataset(recipe.data, "train", root=data, needs_classes=recipe.needs_classes)
+    theirs = sorted(train.class_names)  # their labels count the folders as text: 1, 10, 2
+    if recipe.data.kind == "folder" and theirs != list(train.class_names):
+        train = load_dataset(recipe.data, "train", root=data, class_order=theirs)
     if classes is not None and classes != train.num_classes:
         raise UserError(
             f"the checkpoints have {classes} classes, but the data in {data} has "

@@ -225,7 +225,9 @@ def set_up(request: BenchRequest, console: Console) -> tuple[Setup, int]:
         estimate = check_memory(recipe, num_classes, device, pixels)
         dataset = synthetic(recipe, num_classes)
     else:
-        dataset = load_dataset(recipe.data, "train", root=request.data)
+        dataset = load_dataset(
+            recipe.data, "train", root=request.data, needs_classes=recipe.needs_classes
+        )
         estimate = check_memory(recipe, dataset.num_classes, device, 0)
     return Setup(fabric, _run(request, dataset), dataset, dataset, None, console), estimate
 

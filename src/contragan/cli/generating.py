@@ -118,9 +118,20 @@ Ema = Annotated[
     bool | None, typer.Option("--ema/--no-ema", help="Moving average of the weights, or not.")
 ]
 
-_OF_RUNS = {
-    "num", "reference", "batch_norm", "data", "skip_unreadable", "seed", "which", "ema"
-}  # fmt: skip
+Resolution = Annotated[
+    int | None,
+    typer.Option(min=8, help="Crop and resize both sets of images to this, as training does."),
+]
+Background = Annotated[
+    str | None, typer.Option(help="What transparent images lie over; default white.")
+]
+ValueRange = Annotated[
+    str | None,
+    typer.Option(metavar="LOW,HIGH", help="Values that become 0 and 255 in images above 8 bits."),
+]
+
+_OF_RUNS = {"num", "reference", "batch_norm", "data", "seed", "which", "ema"}
+_OF_SETS = {"resolution", "background", "value_range"}
 _OF_SCORES = {"protocol", "features", "metrics", "probe_images", "resize", "weights", "json_file"}
 
 
@@ -139,6 +150,9 @@ def evaluate(
     weights: Weights = None,
     data: RunData = None,
     skip_unreadable: SkipUnreadable = False,
+    resolution: Resolution = None,
+    background: Background = None,
+    value_range: ValueRange = None,
     seed: Seed = 0,
     which: Which = "best",
     ema: Ema = None,
@@ -146,12 +160,14 @@ def evaluate(
 ) -> None:
     """Score a generator, or images that anything generated, with the whole protocol."""
     from contragan.console import make_console
+    from contragan.data.image_set import make_reading
     from contragan.evaluation import Choice, compare_runs, evaluate_files, evaluate_run
 
     console = make_console()
     places = [expanded(path) for path in targets]
     if compare:
-        refuse_options(context, _OF_RUNS | _OF_SCORES, "with --compare")
+        everything = _OF_RUNS | _OF_SETS | _OF_SCORES | {"skip_unreadable"}
+        refuse_options(context, everything, "with --compare")
         console.print(compare_runs(places))
         return
     if json_file is not None:
@@ -168,6 +184,7 @@ def evaluate(
         data=data,
         weights=weights,
         skip_unreadable=skip_unreadable,
+        reading=make_reading(resolution, background, value_range, skip_unreadable),
         seed=seed,
     )
     if len(places) > 2:
@@ -178,6 +195,7 @@ def evaluate(
         refuse_options(context, _OF_RUNS, "with two sets of images")
         record = evaluate_files(places[0], places[1], choice, console)
     else:
+        refuse_options(context, _OF_SETS, "to a run, whose recipe says it")
         refuse_which_checkpoint(context, places[0])
         record = evaluate_run(places[0], choice, console, which=which, ema=ema)
     _show(record, json_file, console)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contragan.data.base import ImageDataset
-from contragan.data.datasets import DataConfig, load_dataset
+from contragan.data.datasets import DataConfig, describe_classes, load_dataset
+from contragan.data.image_set import Reading, in_colour, load_image_set
 from contragan.data.sampler import EpochSampler, LabelSampler
 from contragan.data.source import BatchSource
 
@@ -13,5 +14,9 @@ __all__ = [
     "EpochSampler",
     "ImageDataset",
     "LabelSampler",
+    "Reading",
+    "describe_classes",
+    "in_colour",
     "load_dataset",
+    "load_image_set",
 ]

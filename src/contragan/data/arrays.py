@@ -32,10 +32,22 @@ class ArrayRows:
             return ArrayRows(self.images, labels)
         return ArrayRows(self.images[keep], labels[keep])
 
-    def read(self, start: int, stop: int, preprocess: Preprocess) -> Block:
+
+@dataclass(frozen=True)
+class PreprocessedRows:
+    """Arrays that are preprocessed as they are read."""
+
+    arrays: ArrayRows
+    preprocess: Preprocess
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def read(self, start: int, stop: int) -> Block:
         """Preprocess rows ``start`` to ``stop``."""
-        images = [preprocess(Image.fromarray(image)) for image in self.images[start:stop]]
-        return Block(np.stack(images), self.labels[start:stop])
+        rows = self.arrays.images[start:stop]
+        images = [self.preprocess(Image.fromarray(image)) for image in rows]
+        return Block(np.stack(images), self.arrays.labels[start:stop])
 
 
 @dataclass(frozen=True)
@@ -50,5 +62,5 @@ class ArraySource:
     def key_parts(self) -> Sequence[str]:
         return self.key
 
-    def open(self) -> Rows:
-        return self.load()
+    def open(self, preprocess: Preprocess) -> Rows:
+        return PreprocessedRows(self.load(), preprocess)

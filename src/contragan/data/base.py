@@ -27,8 +27,8 @@ class ImageDataset:
 
     ``images`` (N, H, W, C) uint8 is an array in memory or a read-only memory map, ``labels`` (N,)
     are class indices into ``class_names``. ``fingerprint`` is a hash of pixels, labels and names:
-    the same content has the same fingerprint wherever its files lie. ``notes`` are remarks for the
-    user, ``skipped`` counts unreadable images that were left out.
+    the same content has the same fingerprint wherever its files lie. ``notes`` and ``warnings`` are
+    lines for the user, ``skipped`` counts unreadable images that were left out.
     """
 
     images: Pixels
@@ -36,8 +36,9 @@ class ImageDataset:
     class_names: tuple[str, ...]
     fingerprint: str
     name: str
-    split: Split
+    split: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     skipped: int = 0
 
     def __len__(self) -> int:
@@ -58,20 +59,22 @@ class ImageDataset:
 class Block:
     """Some decoded rows: ``images`` (n, H, W, C), ``labels`` (n,), and the rows that failed.
 
-    ``failures`` holds one message for each image that could not be read and is not in ``images``.
+    ``failures`` holds one message for each image that could not be read and is not in ``images``,
+    ``remarks`` one for each that is not shown whole, such as "with several frames".
     """
 
     images: Pixels
     labels: Labels
     failures: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Rows(Protocol):
-    """Undecoded images that can be read by row, from several threads at once."""
+    """Images that are decoded by row as they are read, from several threads at once."""
 
     def __len__(self) -> int: ...
 
-    def read(self, start: int, stop: int, preprocess: Preprocess) -> Block:
+    def read(self, start: int, stop: int) -> Block:
         """Decode rows ``start`` to ``stop``."""
 
 
@@ -90,7 +93,7 @@ class Source(Protocol):
 
     def key_parts(self) -> Iterable[str]: ...
 
-    def open(self) -> Rows: ...
+    def open(self, preprocess: Preprocess) -> Rows: ...
 
 
 class DatasetConfig(Config, ABC):

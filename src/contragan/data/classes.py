@@ -18,7 +18,7 @@ def select_classes(
     A class is wanted by its key (a folder name) or its readable name.
 
     Raises:
-        UserError: an unknown class, with the nearest names; or fewer than two classes.
+        UserError: an unknown class, with the nearest names.
     """
     if wanted is None:
         chosen = list(range(len(keys)))
@@ -28,11 +28,6 @@ def select_classes(
         chosen = [_find(name, known, names, where) for name in wanted]
         if len(set(chosen)) < len(chosen):
             raise UserError(f"data.classes names a class twice: {', '.join(wanted)}")
-    if len(chosen) < 2:
-        raise UserError(
-            f"{where} has a single class ({names[chosen[0]]}): "
-            "a class-conditional GAN needs at least two class folders"
-        )
     return chosen
 
 

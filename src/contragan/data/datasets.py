@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from pydantic import Field
 
 from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
+from contragan.data.file_source import FileSource, skipped_line
+from contragan.data.layout import NO_CLASS
 from contragan.data.memory import fits_in_memory
 from contragan.data.store import Progress, default_cache, find_or_build
 from contragan.data.tiny_imagenet import TinyImageNetConfig
@@ -20,8 +23,11 @@ from contragan.data.torchvision_sets import (
     STL10Config,
     SVHNConfig,
 )
-from contragan.data.tree import FolderConfig, ImageNetConfig
+from contragan.data.tree import LAYOUT, FolderConfig, ImageNetConfig
 from contragan.errors import UserError
+
+MOST_NAMED = 20
+"""Classes that are listed one by one."""
 
 DataConfig = Annotated[
     DigitsConfig
@@ -44,6 +50,8 @@ def load_dataset(
     *,
     root: Path | None,
     cache: Path | None = None,
+    needs_classes: bool = True,
+    class_order: Sequence[str] | None = None,
     skip_unreadable: bool = False,
     progress: Progress | None = None,
     memory_share: float = 0.5,
@@ -53,23 +61,28 @@ def load_dataset(
     The pixels are held in memory where they take at most ``memory_share`` of what is available,
     and are a read-only memory map otherwise. ``root`` is the user's folder, None for sets that can
     be downloaded or are embedded. ``cache`` is ``$CONTRAGAN_CACHE`` or ``~/.cache/contragan``.
+    ``needs_classes`` refuses a single class before anything is decoded. ``class_order`` names the
+    classes in the order that a run has them, which is kept where the folders have another.
 
     Raises:
-        UserError: the data is missing, laid out otherwise, unreadable, too small, or does not fit
-            on the disk.
+        UserError: a single class where more are needed; or the data is missing, laid out otherwise,
+            unreadable, too small, or does not fit on the disk.
     """
     cache = (cache or default_cache()).expanduser()
     try:
         source: Source = config.source(split, root, cache / "downloads")
     except OSError as error:
         raise UserError(f"cannot read the data folder: {error}") from error
+    if needs_classes and len(source.class_names) < 2:
+        raise _single_class(source.class_names[0], root)
+    if class_order is not None and isinstance(source, FileSource):
+        source = source.in_order(class_order)
     store = find_or_build(
         source, config.preprocess, cache, skip_unreadable=skip_unreadable, progress=progress
     )
-    notes = list(source.notes)
+    notes = [*source.notes, *(f"{split} data: {line}" for line in store.notes)]
     if store.failures:
-        first = store.failures[0]
-        notes.append(f"{len(store.failures)} unreadable images were skipped, the first is {first}")
+        notes.append(skipped_line(store.failures, f"the {split} images"))
     return ImageDataset(
         images=store.pixels(fits_in_memory(store.num_bytes, memory_share)),
         labels=store.labels,
@@ -78,5 +91,30 @@ def load_dataset(
         name=config.kind,
         split=split,
         notes=tuple(notes),
+        warnings=store.warnings,
         skipped=len(store.failures),
     )
+
+
+def _single_class(name: str, root: Path | None) -> UserError:
+    if name == NO_CLASS:
+        return UserError(
+            f"no class folders in {root}; expected {LAYOUT}. Images without classes train an "
+            "unconditional GAN: generator.conditional=false, conditioning.kind=unconditional"
+        )
+    where = "the data" if root is None else str(root)
+    return UserError(
+        f"{where} has a single class ({name}): a class-conditional GAN needs at least two class "
+        "folders"
+    )
+
+
+def describe_classes(dataset: ImageDataset) -> str:
+    """One line with the classes and their numbers of images; the first and last of many."""
+    counts = dataset.class_counts.tolist()
+    each = [f"{name} {count:,}" for name, count in zip(dataset.class_names, counts, strict=True)]
+    if len(each) > MOST_NAMED:
+        each = [*each[: MOST_NAMED - 2], "...", each[-1]]
+    spread = f", {min(counts):,} to {max(counts):,} of each" if len(counts) > MOST_NAMED else ""
+    classes = "1 class" if len(counts) == 1 else f"{len(counts):,} classes"
+    return f"{len(dataset):,} {dataset.split} images of {classes}{spread}: {', '.join(each)}"

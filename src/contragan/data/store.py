@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from contragan.data.base import Block, Labels, Pixels, Rows, Source
+from contragan.data.file_source import num_cores, unreadable
 from contragan.data.locking import lock
+from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
 from contragan.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 ROWS_PER_TASK = 64
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -39,6 +41,8 @@ class Store:
     labels: Labels
     fingerprint: str
     failures: tuple[str, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def num_bytes(self) -> int:
@@ -89,16 +93,8 @@ def find_or_build(
                     _build(source, preprocess, folder, skip_unreadable, progress)
         store = _open(folder, len(source.class_names))
     if store.failures and not skip_unreadable:
-        raise _unreadable(store.failures)
+        raise unreadable(store.failures)
     return store
-
-
-def _unreadable(failures: Iterable[str]) -> UserError:
-    first, *others = failures
-    more = f" and {len(others)} more" if others else ""
-    return UserError(
-        f"unreadable image: {first}{more}; replace or remove it, or go on with --skip-unreadable"
-    )
 
 
 @contextmanager
@@ -122,8 +118,11 @@ def _open(folder: Path, num_classes: int) -> Store:
         index: dict[str, Any] = json.loads((folder / "index.json").read_text())
         n, h, w, c = (int(size) for size in index["shape"])
         labels: Labels = np.load(folder / "labels.npy", allow_pickle=False)
-        failures = tuple(str(failure) for failure in index["failures"])
-        store = Store(folder, (n, h, w, c), labels, str(index["fingerprint"]), failures)
+        failures, notes, warnings = (
+            tuple(str(line) for line in index[name]) for name in ("failures", "notes", "warnings")
+        )
+        fingerprint = str(index["fingerprint"])
+        store = Store(folder, (n, h, w, c), labels, fingerprint, failures, notes, warnings)
         whole = (
             (folder / "pixels.u8").stat().st_size == store.num_bytes
             and labels.shape == (n,)
@@ -175,22 +174,26 @@ def _write(
     skip_unreadable: bool,
     progress: Progress | None,
 ) -> None:
-    rows = source.open()
+    rows = source.open(preprocess)
+    look = Look(len(source.class_names))
     labels: list[Labels] = []
     failures: list[str] = []
     content = hashlib.blake2b(digest_size=16)
     content.update("\n".join(source.class_names).encode())
+    assert preprocess.resolution is not None
+    assert preprocess.channels is not None
     image_shape = (preprocess.resolution, preprocess.resolution, preprocess.channels)
     with open(folder / "pixels.u8", "wb") as file:
         _reserve(file.fileno(), len(rows) * int(np.prod(image_shape)))
         done = 0
-        for block in decode_all(rows, preprocess):
+        for block in decode_all(rows):
             failures.extend(block.failures)
             if failures and not skip_unreadable:
-                raise _unreadable(failures)
+                raise unreadable(failures)
             file.write(block.images.data)
             content.update(block.images.data)
             labels.append(block.labels)
+            look.see(block)
             done += len(block.labels) + len(block.failures)
             if progress is not None:
                 progress(done, len(rows))
@@ -207,6 +210,8 @@ def _write(
         "shape": [len(all_labels), *image_shape],
         "fingerprint": content.hexdigest(),
         "failures": failures,
+        "notes": look.notes(),
+        "warnings": look.warnings(source.class_names),
     }
     with open(folder / "index.json", "w", encoding="utf-8") as text:
         json.dump(index, text)
@@ -224,21 +229,22 @@ def _check_classes(labels: Labels, names: tuple[str, ...], failures: list[str]) 
         )
 
 
-def decode_all(rows: Rows, preprocess: Preprocess) -> Iterator[Block]:
+def decode_all(rows: Rows, rows_per_task: int | None = None) -> Iterator[Block]:
     """Blocks of all rows in order, decoded by as many threads as there are cores.
 
     Threads serve: Pillow works outside the interpreter lock, and nothing is copied between
     processes.
     """
-    workers = _num_cores()
-    starts = iter(range(0, len(rows), ROWS_PER_TASK))
+    workers = num_cores()
+    at_once = rows_per_task or ROWS_PER_TASK
+    starts = iter(range(0, len(rows), at_once))
     pending: list[Future[Block]] = []
     with ThreadPoolExecutor(workers, "decode") as pool:
         try:
             while True:
                 for start in starts:
-                    stop = min(start + ROWS_PER_TASK, len(rows))
-                    pending.append(pool.submit(rows.read, start, stop, preprocess))
+                    stop = min(start + at_once, len(rows))
+                    pending.append(pool.submit(rows.read, start, stop))
                     if len(pending) >= 4 * workers:
                         break
                 if not pending:
@@ -246,12 +252,6 @@ def decode_all(rows: Rows, preprocess: Preprocess) -> Iterator[Block]:
                 yield pending.pop(0).result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _reserve(descriptor: int, num_bytes: int) -> None:

@@ -8,7 +8,8 @@ from typing import Literal
 
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
-from contragan.data.files import FileSource, ImageFile, images_in, require_folder, subfolders
+from contragan.data.file_source import FileSource
+from contragan.data.files import ImageFile, images_in, require_folder, subfolders
 from contragan.errors import UserError
 
 LAYOUT = "PATH/train/<wnid>/images/*.JPEG, PATH/val/images/*.JPEG and PATH/val/val_annotations.txt"

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
-from contragan.data.files import FileSource, ImageFile, images_in, require_folder, subfolders
+from contragan.data.file_source import FileSource
+from contragan.data.files import ImageFile, has_images, images_in, require_folder, subfolders
+from contragan.data.formats import LeftOut
+from contragan.data.layout import (
+    NO_CLASS,
+    TEST_WORDS,
+    TRAIN_WORDS,
+    images_of_class,
+    innermost,
+    is_split_tree,
+    listed_classes,
+    refuse_wrong_level,
+    split_folders,
+    split_word,
+)
+from contragan.data.preprocess import BACKGROUND, Preprocess, known_colour
 from contragan.errors import UserError
 
-TRAIN_FOLDERS = ("train",)
-TEST_FOLDERS = ("test", "val", "valid", "validation")
-SPLIT_NAMES = {*TRAIN_FOLDERS, *TEST_FOLDERS, "training", "testing"}
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
 IMAGENET_LAYOUT = "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG"
 
@@ -24,21 +37,46 @@ Namer = Callable[[Sequence[str]], Sequence[str]]
 
 
 class FolderConfig(DatasetConfig):
-    """A user's own folder of class folders.
+    """A user's own folder of images.
 
-    Either ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, valid, validation; in
-    capitals or not), or ``PATH/<class>/``, of which ``test_fraction`` of each class is held out as
-    the test split.
+    ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, training_set, ...; in capitals or
+    not), ``PATH/<class>/``, StyleGAN's ``PATH/dataset.json`` with labels, or for an unconditional
+    GAN just images. Without a test folder, ``test_fraction`` of each class is held out as the test
+    split.
+
+    ``background``, a colour by name or as #rrggbb, is what transparent images lie over.
+    ``value_range`` [LOW, HIGH] are the values that become 0 and 255 in images of more than 8 bits;
+    ``auto`` takes it from all images of a kind (16-bit, 32-bit, floating-point).
     """
 
     enlarges: ClassVar[bool] = False
 
     kind: Literal["folder"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    background: Annotated[str, AfterValidator(known_colour)] = BACKGROUND
+    value_range: Literal["auto"] | tuple[float, float] = "auto"
+
+    @field_validator("value_range")
+    @classmethod
+    def _rises(cls, value: str | tuple[float, float]) -> str | tuple[float, float]:
+        if isinstance(value, tuple) and not value[0] < value[1]:
+            raise ValueError("must be auto, or [LOW, HIGH] with LOW below HIGH")
+        return value
+
+    @property
+    def preprocess(self) -> Preprocess:
+        value_range = None if self.value_range == "auto" else self.value_range
+        return replace(super().preprocess, background=self.background, value_range=value_range)
 
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
         path = require_folder(root, LAYOUT)
-        return tree_source(path, split, self.classes, test_fraction=self.test_fraction)
+        listed = listed_classes(path)
+        if listed is None:
+            return tree_source(path, split, self.classes, test_fraction=self.test_fraction)
+        keys = list(listed)
+        chosen = [keys[i] for i in select_classes(self.classes, keys, keys, str(path))]
+        files = [listed[key] for key in chosen]
+        return held_out_source(path, files, chosen, split, self.test_fraction, [])
 
 
 class ImageNetConfig(DatasetConfig):
@@ -58,21 +96,7 @@ class ImageNetConfig(DatasetConfig):
         def names(wnids: Sequence[str]) -> list[str]:
             return readable_names(wnids, path / "words.txt", path / "LOC_synset_mapping.txt")
 
-        return tree_source(path, split, self.classes, test_folders=("val",), names=names)
-
-
-def is_split_tree(root: Path) -> bool:
-    """Whether ``root`` holds ``train/<class>/`` folders, rather than class folders."""
-    train = _named(root, TRAIN_FOLDERS)
-    others = {name.lower() for name in subfolders(root)} - {*TRAIN_FOLDERS, *TEST_FOLDERS}
-    return bool(train) and bool(subfolders(train[0]) or not others)
-
-
-def _named(root: Path, names: Sequence[str]) -> list[Path]:
-    """The folders in ``root`` with these names, in capitals or not, in the names' order."""
-    found = [folder for folder in subfolders(root) if folder.lower() in names]
-    found.sort(key=lambda folder: (names.index(folder.lower()), folder not in names))
-    return [root / folder for folder in found]
+        return tree_source(path, split, self.classes, test_words=("val",), names=names)
 
 
 def tree_source(
@@ -81,60 +105,107 @@ def tree_source(
     wanted: Sequence[str] | None,
     *,
     test_fraction: float = 0.1,
-    test_folders: Sequence[str] = TEST_FOLDERS,
+    test_words: Sequence[str] = TEST_WORDS,
     names: Namer = tuple,
 ) -> FileSource:
-    """A split of a folder of class folders; classes are the training folders, sorted by name.
+    """A split of a folder of class folders; classes are the training folders, numbers counting.
+
+    A folder of images without class folders has one class.
 
     Raises:
-        UserError: no class folders, a single one, or one without images.
+        UserError: no images, a class folder without images, or folders that may be either splits
+            or classes.
     """
+    outer, root = root, innermost(root)
     split_tree = is_split_tree(root)
-    train = _named(root, TRAIN_FOLDERS)[0] if split_tree else root
-    tests = _named(root, test_folders) if split_tree else []
-    held_out = next((folder for folder in tests if subfolders(folder)), None)
+    train = split_folders(root, TRAIN_WORDS)[0] if split_tree else root
+    tests = split_folders(root, test_words) if split_tree else []
     keys = subfolders(train)
-    if keys and not split_tree and SPLIT_NAMES.issuperset(key.lower() for key in keys):
+    usable = subfolders if keys else has_images
+    held_out = next((folder for folder in tests if usable(folder)), None)
+    if keys and not split_tree and all(map(split_word, keys)):
         raise UserError(
             f"{root} holds {' and '.join(keys)}, but no folder called train; expected {LAYOUT}"
         )
-    if not keys:
-        raise UserError(f"no class folders in {train}; expected {LAYOUT}")
-    all_names = names(keys)
-    chosen = select_classes(wanted, keys, all_names, str(train))
-    keys, class_names = [keys[i] for i in chosen], [all_names[i] for i in chosen]
-
+    notes = [] if outer == root else [f"reading {root}, the only folder in {outer}"]
+    if tests and held_out is None:
+        notes.append(f"{tests[0]} is not laid out as {train} is, and is left out")
+    left_out = LeftOut()
+    if keys:
+        if wanted is None:
+            refuse_wrong_level(train, _REMEDY)
+        all_names = names(keys)
+        chosen = select_classes(wanted, keys, all_names, str(train))
+        keys, class_names = [keys[i] for i in chosen], [all_names[i] for i in chosen]
+        left_out.beside_classes += len(images_in(train, left_out, deep=False))
+        classes = [images_of_class(train / key, left_out) for key in keys]
+    else:
+        class_names, classes = [NO_CLASS], [images_in(train, left_out)]
+        if not classes[0]:
+            found = f" ({line})" if (line := left_out.line("it")) else ""
+            raise UserError(f"no class folders and no images in {train}{found}; expected {LAYOUT}")
     if split == "test" and held_out is not None:
-        classes, notes = _held_out_classes(held_out, keys, restricted=wanted is not None)
-        return FileSource.from_classes(root, classes, class_names, notes)
-    classes = [images_in(train / key) for key in keys]
-    for key, files in zip(keys, classes, strict=True):
-        if not files:
-            raise UserError(
-                f"class folder {train / key} holds no images: add images or remove the folder"
-            )
+        left_out = LeftOut()
+        training = [file for files in classes for file in files]
+        if keys:
+            classes, more = _held_out_classes(held_out, keys, left_out, wanted is not None)
+            notes += more
+        else:
+            classes = [images_in(held_out, left_out)]
+        notes += _line(left_out, held_out)
+        return FileSource.from_classes(root, classes, class_names, notes, training)
+    notes += _line(left_out, train)
     if held_out is not None:
-        return FileSource.from_classes(root, classes, class_names)
-    classes = [
-        _share(files, test_fraction, split, train / key)
-        for key, files in zip(keys, classes, strict=True)
+        return FileSource.from_classes(root, classes, class_names, notes)
+    return held_out_source(root, classes, class_names, split, test_fraction, notes)
+
+
+_REMEDY = (
+    "Give --data {first} to train on {inner}, rename the folders to train and test if they are the "
+    "splits, or name the classes yourself: --set data.classes=[{outer}]"
+)
+
+
+def _line(left_out: LeftOut, where: Path) -> list[str]:
+    line = left_out.line(where)
+    return [] if line is None else [line]
+
+
+def held_out_source(
+    root: Path,
+    classes: Sequence[list[ImageFile]],
+    class_names: Sequence[str],
+    split: Split,
+    test_fraction: float,
+    notes: Sequence[str],
+) -> FileSource:
+    """A split of classes of which a share is held out for testing, always the same.
+
+    Raises:
+        UserError: a class of a single image.
+    """
+    shares = [
+        _share(files, test_fraction, split, f"class {name} in {root}")
+        for name, files in zip(class_names, classes, strict=True)
     ]
     note = f"no test folder in {root}: {test_fraction:.0%} of each class is held out for testing"
-    return FileSource.from_classes(root, classes, class_names, [note])
+    every = [file for files in classes for file in files]
+    return FileSource.from_classes(root, shares, class_names, [*notes, note], every)
 
 
 def _held_out_classes(
-    folder: Path, keys: Sequence[str], restricted: bool
+    folder: Path, keys: Sequence[str], left_out: LeftOut, restricted: bool
 ) -> tuple[list[list[ImageFile]], list[str]]:
     present = subfolders(folder)
-    classes = [images_in(folder / key) if key in present else [] for key in keys]
+    classes = [images_in(folder / key, left_out) if key in present else [] for key in keys]
+    left_out.beside_classes += len(images_in(folder, left_out, deep=False))
     if not any(classes):
         raise UserError(
             f"{folder} holds no images of the training classes ({', '.join(keys[:5])}"
             f"{', ...' if len(keys) > 5 else ''}); expected {LAYOUT}"
         )
     notes = []
-    extra = sorted(set(present) - set(keys))
+    extra = [name for name in present if name not in set(keys)]
     if extra and not restricted:
         notes.append(f"{len(extra)} classes in {folder} are not in train and are left out")
     missing = [key for key, files in zip(keys, classes, strict=True) if not files]
@@ -144,12 +215,12 @@ def _held_out_classes(
 
 
 def _share(
-    files: list[ImageFile], test_fraction: float, split: Split, folder: Path
+    files: list[ImageFile], test_fraction: float, split: Split, which: str
 ) -> list[ImageFile]:
     if len(files) < 2:
         raise UserError(
-            f"class folder {folder} holds a single image, so none can be held out for testing: "
-            "add images, or give the test images in a folder PATH/test/<class>/"
+            f"{which} has a single image, so none can be held out for testing: add "
+            " images, or give the test images in a folder PATH/test/<class>/"
         )
     is_test = held_out_mask(len(files), test_fraction)
     return [file for file, test in zip(files, is_test, strict=True) if test == (split == "test")]

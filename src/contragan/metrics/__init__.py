@@ -16,7 +16,6 @@ from contragan.metrics.frechet import (
     frechet_distance,
     frechet_distance_from_moments,
 )
-from contragan.metrics.image_files import load_image_set
 from contragan.metrics.inception_score import InceptionScore, inception_score
 from contragan.metrics.intra_class import IntraClassDistance, intra_class_distance
 from contragan.metrics.kernel import KernelDistance, kernel_distance
@@ -37,9 +36,11 @@ from contragan.metrics.protocol import (
 from contragan.metrics.ranks import Ranks
 from contragan.metrics.record import EvaluationRecord, metric_lines, to_table
 from contragan.metrics.reference import ImageSet, ReferenceSet
+from contragan.metrics.scores import NEEDS_CLASSES
 from contragan.metrics.settings import PROTOCOLS, EvaluationConfig, MetricName, named_protocol
 
 __all__ = [
+    "NEEDS_CLASSES",
     "PROTOCOLS",
     "BatchNormMode",
     "ClassFidelity",
@@ -77,7 +78,6 @@ __all__ = [
     "intra_class_distance",
     "kernel_distance",
     "load_extractor",
-    "load_image_set",
     "metric_lines",
     "named_protocol",
     "nearest_neighbours",

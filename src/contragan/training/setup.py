@@ -17,13 +17,15 @@ from rich.console import Console
 
 from contragan.allocation import keep_freed_memory
 from contragan.console import note
-from contragan.data import ImageDataset
+from contragan.data import ImageDataset, describe_classes
 from contragan.errors import UserError
-from contragan.evaluation import extractor_for, load_splits
+from contragan.evaluation import bearable, extractor_for, load_splits
 from contragan.files import check_writable
+from contragan.fonts import illegible
+from contragan.images import GRID_ROWS
 from contragan.metrics import FeatureExtractor, Ranks
 from contragan.recipe import Recipe
-from contragan.runs.run import DatasetFacts, Run
+from contragan.runs.run import DatasetFacts, Run, is_run, open_run
 from contragan.training.resume import check_folder, find_checkpoint
 
 T = TypeVar("T")
@@ -83,8 +85,15 @@ def set_up(request: Request, console: Console) -> Setup:
         console.quiet = True
 
     def load_images() -> tuple[ImageDataset, ImageDataset]:
+        # A run that goes on keeps its classes' order, whatever order folders get today.
+        goes_on = request.resume and is_run(folder)
         return load_splits(
-            recipe.data, request.data, console, skip_unreadable=request.skip_unreadable
+            recipe.data,
+            request.data,
+            console,
+            skip_unreadable=request.skip_unreadable,
+            needs_classes=recipe.needs_classes,
+            class_order=open_run(folder).dataset.class_names if goes_on else None,
         )
 
     with Ranks.current().fail_together():
@@ -97,7 +106,10 @@ def set_up(request: Request, console: Console) -> Setup:
             f"the data set has {len(train_set.labels)} training images, fewer than a batch of "
             f"{recipe.training.batch_size}: set training.batch_size lower"
         )
-    for line in dict.fromkeys((*train_set.notes, *test_set.notes)):
+    note(console, describe_classes(train_set))
+    if extractor is not None:
+        bearable(recipe.evaluation, train_set.num_classes, console)
+    for line in illegible(train_set.class_names[:GRID_ROWS]):
         note(console, f"note: {line}")
     if recipe.training.precision == "bf16" and not bf16_is_fast():
         note(console, "note: this machine has no bf16 arithmetic of its own, training in fp32")

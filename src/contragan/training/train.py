@@ -14,8 +14,8 @@ from contragan.console import is_abandoned, note
 from contragan.data import BatchSource, LabelSampler
 from contragan.distributed import share_buffers, world_size
 from contragan.errors import UserError
-from contragan.evaluation import SHOWN, Evaluator
-from contragan.images import labelled_grid, save_image
+from contragan.evaluation import SHOWN, Evaluator, bearable
+from contragan.images import GRID_ROWS, labelled_grid, save_image
 from contragan.metrics import metric_lines
 from contragan.networks import Generator
 from contragan.recipe import AdamConfig
@@ -142,10 +142,11 @@ def claim(setup: Setup, loop: Loop) -> None:
 def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
     """What scores a run's generator."""
     assert setup.extractor is not None, "a run that is evaluated has loaded its features"
+    evaluation = setup.run.recipe.evaluation
     return Evaluator(
         generator,
         setup.run.name,
-        setup.run.recipe.evaluation,
+        bearable(evaluation, setup.train.num_classes),
         train=setup.train,
         test=setup.test,
         seed=setup.run.seed,
@@ -253,7 +254,7 @@ GRID_COLUMNS = 10
 
 def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
     """A sample grid: a row a class (the first 20 classes), the same latents every time."""
-    rows = min(run.dataset.num_classes, 20)
+    rows = min(run.dataset.num_classes, GRID_ROWS)
     labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS)
     training = generator.training
     generator.eval()

@@ -1,0 +1,199 @@
+"""Labelled image files, decoded by row: what training and evaluation read."""
+
+from __future__ import annotations
+
+import io
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from contragan.data.base import Block, Labels, Pixels, Rows
+from contragan.data.files import ImageFile
+from contragan.data.formats import may_be_deep
+from contragan.data.preprocess import Preprocess, TooSmall
+from contragan.data.value_range import scan
+from contragan.errors import UserError
+
+
+class Unreadable(ValueError):
+    """A file that is not a whole image, with the reason."""
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Image files with labels: a :class:`~contragan.data.base.Source`.
+
+    ``range_files`` decide the range of values above 8 bits, where these files alone do not: the
+    training images decide for the test images.
+    """
+
+    root: Path
+    files: Sequence[ImageFile]
+    labels: Labels
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    range_files: Sequence[ImageFile] | None = None
+
+    @classmethod
+    def from_classes(
+        cls,
+        root: Path,
+        classes: Sequence[Sequence[ImageFile]],
+        class_names: Sequence[str],
+        notes: Sequence[str] = (),
+        range_files: Sequence[ImageFile] | None = None,
+    ) -> FileSource:
+        """Files of each class, in class order."""
+        files = [file for one_class in classes for file in one_class]
+        labels = np.repeat(np.arange(len(classes)), [len(c) for c in classes])
+        if not any(may_be_deep(file.path) for file in files):
+            range_files = None
+        return cls(root, files, labels, tuple(class_names), tuple(notes), range_files)
+
+    def in_order(self, names: Sequence[str]) -> FileSource:
+        """The same files with classes in the order of ``names``, and called so.
+
+        Names match in whatever way Unicode composes them. The source as it is where they are not
+        those of its classes.
+        """
+        own = {unicodedata.normalize("NFC", name): k for k, name in enumerate(self.class_names)}
+        wanted = [unicodedata.normalize("NFC", name) for name in names]
+        if sorted(own) != sorted(wanted):
+            return self
+        labels = np.array([wanted.index(name) for name in own])[self.labels]
+        order = np.argsort(labels, kind="stable")
+        files = [self.files[row] for row in order.tolist()]
+        return replace(self, files=files, labels=labels[order], class_names=tuple(names))
+
+    def key_parts(self) -> Iterator[str]:
+        yield str(self.root)
+        for file, label in zip(self.files, self.labels.tolist(), strict=True):
+            yield f"{file.path}\0{file.size}\0{file.mtime_ns}\0{label}"
+        for file in self.range_files or ():
+            yield f"range\0{file.path}\0{file.size}\0{file.mtime_ns}"
+
+    def open(self, preprocess: Preprocess) -> Rows:
+        if preprocess.value_range is not None:
+            return FileRows(self.files, self.labels, preprocess)
+        deciding = self.files if self.range_files is None else self.range_files
+        ranges = scan([file.path for file in deciding], num_cores())
+        if self.range_files is not None:
+            # Kinds that only these files have.
+            ranges = scan([file.path for file in self.files], num_cores()) | ranges
+        return FileRows(self.files, self.labels, replace(preprocess, ranges=ranges))
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of a :class:`FileSource`, with all that decides their pixels."""
+
+    files: Sequence[ImageFile]
+    labels: Labels
+    preprocess: Preprocess
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, start: int, stop: int) -> Block:
+        """Decode rows; an image that cannot be read becomes a failure.
+
+        Raises:
+            UserError: an image is smaller than the resolution, or not of the size of the others.
+        """
+        images: list[Pixels] = []
+        labels: list[int] = []
+        failures: list[str] = []
+        remarks: list[str] = []
+        for row in range(start, stop):
+            path = self.files[row].path
+            try:
+                image, more = decode(path, self.preprocess)
+            except Unreadable as error:
+                failures.append(f"{path} ({error})")
+            else:
+                if images and image.shape[:2] != images[0].shape[:2]:
+                    raise UserError(unlike(path, image, images[0]))
+                images.append(image)
+                labels.append(int(self.labels[row]))
+                remarks += more
+        return Block(
+            self._stack(images), np.array(labels, np.int64), tuple(failures), tuple(remarks)
+        )
+
+    def _stack(self, images: list[Pixels]) -> Pixels:
+        if not images:
+            side, channels = self.preprocess.resolution or 0, self.preprocess.channels or 3
+            return np.empty((0, side, side, channels), np.uint8)
+        channels = max(image.shape[2] for image in images)
+        return np.stack([np.broadcast_to(i, (*i.shape[:2], channels)) for i in images])
+
+
+def unreadable(failures: Sequence[str]) -> UserError:
+    """That images cannot be read, and what to do."""
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return UserError(
+        f"unreadable image: {failures[0]}{more}; replace or remove it, or go on with "
+        "--skip-unreadable"
+    )
+
+
+def skipped_line(failures: Sequence[str], where: object) -> str:
+    """That unreadable images were left out."""
+    images = "1 unreadable image" if len(failures) == 1 else f"{len(failures)} unreadable images"
+    return f"left out of {where}: {images}, the first is {failures[0]}"
+
+
+def unlike(path: str, image: Pixels, first: Pixels) -> str:
+    """That an image has another size than the first of its set."""
+    sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (image, first)]
+    return (
+        f"{path} is {sizes[0]} pixels, the images before it are {sizes[1]}: bring all to one size, "
+        "or have them cropped and resized with --resolution R"
+    )
+
+
+def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
+    """Read one image file: its pixels, and what is to be told of it.
+
+    Raises:
+        Unreadable: the file is not a whole image.
+        UserError: the image is smaller than the resolution.
+    """
+    try:
+        # Read whole, then parsed: Pillow's own small reads cost twice the time on 32 x 32 JPEGs.
+        with open(path, "rb") as file:
+            content = file.read()
+        if not content:
+            raise Unreadable("the file is empty")
+        with Image.open(io.BytesIO(content)) as image:
+            remarks = preprocess.remarks(image)
+            return preprocess(image), remarks
+    except TooSmall as error:
+        raise UserError(
+            f"{path} is {error}, smaller than the resolution {preprocess.resolution}: lower "
+            "data.resolution (--resolution in an evaluation), or remove or enlarge the small images"
+        ) from error
+    except MemoryError as error:
+        raise UserError(f"{path} does not fit in memory: make it smaller") from error
+    except Exception as error:  # each of Pillow's decoders fails in ways of its own
+        raise Unreadable(_reason(error, path)) from error
+
+
+def _reason(error: Exception, path: str) -> str:
+    if isinstance(error, UnidentifiedImageError):  # Pillow's message is the address of a buffer
+        return "not an image of a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).replace(path, "").split()) or type(error).__name__
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

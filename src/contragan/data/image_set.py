@@ -1,0 +1,240 @@
+"""Image sets for evaluation: folders of images and npz files, made by anything."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from contragan.data.arrays import ArrayRows, PreprocessedRows
+from contragan.data.base import ImageDataset, Labels, Pixels, Rows
+from contragan.data.file_source import FileRows, FileSource, skipped_line, unlike, unreadable
+from contragan.data.files import is_run_folder
+from contragan.data.formats import LeftOut
+from contragan.data.layout import (
+    class_folders,
+    innermost,
+    listed_classes,
+    refuse_wrong_level,
+)
+from contragan.data.look import Look
+from contragan.data.memory import available_memory, fits_in_memory
+from contragan.data.npz import read_npz
+from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
+from contragan.data.store import ROWS_PER_TASK, decode_all, default_cache
+from contragan.data.value_range import Range
+from contragan.errors import UserError
+
+MEMORY_SHARE = 0.5
+_BYTES_PER_TASK = 2**24
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the images of a set are read; what an evaluation states of it.
+
+    ``resolution`` None leaves all images their size. ``background`` and ``value_range`` are those
+    of :class:`~contragan.data.preprocess.Preprocess`.
+    """
+
+    resolution: int | None = None
+    background: str = BACKGROUND
+    value_range: Range | None = None
+    skip_unreadable: bool = False
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """For images of any channels."""
+        return Preprocess(
+            self.resolution,
+            None,
+            enlarges=False,
+            background=self.background,
+            value_range=self.value_range,
+        )
+
+    def facts(self) -> dict[str, object]:
+        """As JSON values."""
+        size = "as they are"
+        if self.resolution is not None:
+            size = f"centre crop, Lanczos to {self.resolution} x {self.resolution}"
+        value_range = "auto" if self.value_range is None else list(self.value_range)
+        return {"size": size, "background": self.background, "value_range": value_range}
+
+
+def make_reading(
+    resolution: int | None, background: str | None, value_range: str | None, skip_unreadable: bool
+) -> Reading:
+    """A reading from what a user typed, ``value_range`` as LOW,HIGH.
+
+    Raises:
+        UserError: a background that is not a colour, or a range that is not two rising numbers.
+    """
+    colour = BACKGROUND if background is None else background
+    try:
+        known_colour(colour)
+    except ValueError as error:
+        raise UserError(f"--background {background} {error}") from error
+    bounds: Range | None = None
+    if value_range is not None:
+        try:
+            low, high = (float(part) for part in value_range.split(","))
+        except ValueError:
+            low = high = 0.0
+        if not low < high:
+            raise UserError(f"--value-range {value_range}: write LOW,HIGH, such as 0,4095")
+        bounds = low, high
+    return Reading(resolution, colour, bounds, skip_unreadable)
+
+
+def load_image_set(
+    path: Path,
+    reading: Reading | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImageDataset:
+    """The images of a folder or an npz file, read as training reads them, at their own size.
+
+    A folder holds images, or a folder of images for each class, or StyleGAN's ``dataset.json``.
+    The pixels lie in memory where they take at most half of what is available, and in a temporary
+    file that is gone with the process otherwise.
+
+    Raises:
+        UserError: anything that is not an image, images of unlike sizes, or a full disk.
+    """
+    reading = reading or Reading()
+    if is_run_folder(path):
+        raise UserError(
+            f"{path} is a run and not a set of images: `contragan evaluate {path}` evaluates it, "
+            f"and `contragan sample {path} --out FOLDER` writes images of it"
+        )
+    notes: tuple[str, ...] = ()
+    rows: Rows
+    if path.is_dir():
+        source = _folder(path)
+        names, notes, rows = source.class_names, source.notes, source.open(reading.preprocess)
+    elif path.suffix == ".npz" and path.is_file():
+        images, labels, names = read_npz(path)
+        rows = PreprocessedRows(ArrayRows(images, labels), reading.preprocess)
+    elif path.exists():
+        raise UserError(f"{path} is neither a folder of images nor an .npz file")
+    else:
+        raise UserError(f"no images at {path}: no such file or folder")
+    look = Look(len(names))
+    try:
+        pixels, labels, failures = _decoded(rows, path, look, reading.skip_unreadable, progress)
+    except TooSmall as error:
+        raise UserError(
+            f"{path} holds images of {error}, smaller than --resolution {reading.resolution}: "
+            "lower it"
+        ) from error
+    if failures:
+        notes = (*notes, skipped_line(failures, path))
+    digest = hashlib.sha256(repr((pixels.shape, names)).encode())
+    digest.update(pixels.data)
+    digest.update(labels.data)
+    return ImageDataset(
+        images=pixels,
+        labels=labels,
+        class_names=names,
+        fingerprint=digest.hexdigest()[:32],
+        name=path.name or path.resolve().name or str(path),
+        split="given",
+        notes=(*notes, *(f"{path}: {line}" for line in look.notes())),
+        warnings=tuple(f"{path}: {line}" for line in look.warnings(names)),
+        skipped=len(failures),
+    )
+
+
+def in_colour(images: ImageDataset) -> ImageDataset:
+    """A grey set with its values as all three colours; a set in colour as it is."""
+    if images.images.shape[3] == 3:
+        return images
+    pixels = np.broadcast_to(images.images, (*images.images.shape[:3], 3))
+    return replace(images, images=pixels, fingerprint=f"{images.fingerprint}-in-colour")
+
+
+def _folder(path: Path) -> FileSource:
+    left_out = LeftOut()
+    root = innermost(path)
+    classes = listed_classes(root)
+    if classes is None:
+        refuse_wrong_level(
+            root, "Give one of them, such as {first}, or lay the images out as PATH/<class>/*.png"
+        )
+        classes = class_folders(root, left_out)
+    line = left_out.line(path)
+    if not any(classes.values()):
+        raise UserError(f"{path} holds no images" + (f" ({line})" if line else ""))
+    notes = [] if line is None else [line]
+    return FileSource.from_classes(root, list(classes.values()), list(classes), notes)
+
+
+def _decoded(
+    rows: Rows,
+    path: Path,
+    look: Look,
+    skip_unreadable: bool,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Pixels, Labels, list[str]]:
+    pixels: Pixels | None = None
+    labels: list[Labels] = []
+    failures: list[str] = []
+    read = done = 0
+    largest = max(rows.read(0, 1).images.nbytes, 1)
+    for block in decode_all(rows, max(1, min(ROWS_PER_TASK, _BYTES_PER_TASK // largest))):
+        failures += block.failures
+        if failures and not skip_unreadable:
+            raise unreadable(failures)
+        images = block.images
+        if len(images):
+            if pixels is None:
+                pixels = _room(path, (len(rows), *images.shape[1:]))
+            elif images.shape[1:3] != pixels.shape[1:3]:
+                where = rows.files[read].path if isinstance(rows, FileRows) else str(path)
+                raise UserError(unlike(where, images[0], pixels[0]))
+            elif images.shape[3] > pixels.shape[3]:  # the first image in colour after grey ones
+                grey, pixels = pixels, _room(path, (*pixels.shape[:3], images.shape[3]))
+                pixels[:done] = grey[:done]
+            pixels[done : done + len(images)] = images
+            labels.append(block.labels)
+            look.see(block)
+        done += len(images)
+        read += len(images) + len(block.failures)
+        if progress is not None:
+            progress(read, len(rows))
+    if pixels is None:
+        raise UserError(f"no image of {path} can be read; the first unreadable is {failures[0]}")
+    return pixels[:done], np.concatenate(labels), failures
+
+
+def _room(path: Path, shape: tuple[int, ...]) -> Pixels:
+    """An array of ``shape``, in memory or in a temporary file.
+
+    Raises:
+        UserError: neither holds it.
+    """
+    num_bytes = int(np.prod(shape, dtype=np.int64))
+    if fits_in_memory(num_bytes, MEMORY_SHARE):
+        return np.empty(shape, np.uint8)
+    folder = default_cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if num_bytes > free:
+        raise UserError(
+            f"the {shape[0]:,} images of {path}, {shape[2]} x {shape[1]}, take "
+            f"{_gigabytes(num_bytes)}, but {_gigabytes(available_memory())} of memory and "
+            f"{_gigabytes(free)} of disk in {folder} are free: give --resolution R, fewer images, "
+            "or another CONTRAGAN_CACHE"
+        )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _gigabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.3g} GB"

@@ -1,0 +1,65 @@
+"""Fonts for class names in any script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def font_for(text: str, size: int) -> Font | None:
+    """A font that has all characters of ``text``, from this machine; None where none has."""
+    if text.isascii():
+        return ImageFont.load_default(size=size)
+    path = _path_for(text)
+    return None if path is None else ImageFont.truetype(path, size)
+
+
+@cache
+def _path_for(text: str) -> str | None:
+    # Spaces and joiners, which shape the text and have no picture.
+    wanted = {ord(character) for character in text if character.isprintable() and character != " "}
+    return next((path for path in _paths() if wanted <= _characters(path)), None)
+
+
+def _paths() -> Iterator[str]:
+    """DejaVu Sans, which matplotlib brings along, then the fonts of the system."""
+    import matplotlib
+
+    yield str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+    from matplotlib import font_manager  # looks through all fonts: only where one is missing
+
+    fonts = font_manager.fontManager.ttflist
+    upright = [font for font in fonts if font.style == "normal"]
+    upright.sort(key=lambda font: abs(int(font.weight) - 400) if _is_number(font.weight) else 0)
+    yield from dict.fromkeys(font.fname for font in upright if Path(font.fname).is_file())
+
+
+def _is_number(weight: object) -> bool:
+    return isinstance(weight, int)
+
+
+@cache
+def _characters(path: str) -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):  # a damaged font, or one of another kind
+        return frozenset()
+
+
+def illegible(names: Iterable[str]) -> list[str]:
+    """One line that names the classes that no font of this machine can write, if there are any."""
+    missing = [name for name in dict.fromkeys(names) if font_for(name, 12) is None]
+    if not missing:
+        return []
+    shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+    return [
+        f"no font here has the letters of {shown}: pictures show the index of such a class; "
+        "a font that has them, such as Noto Sans CJK, is found once it is installed"
+    ]
