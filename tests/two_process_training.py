@@ -8,7 +8,7 @@ same recipe on one process.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ from contragan.types import Batch, Terms
 ITERATIONS, DISCRIMINATOR_STEPS, BATCH, PARTS = 10, 2, 8, 2
 CLASSES, PER_CLASS = 4, 8
 SETTINGS = [
-    "data={kind: folder, resolution: 16, channels: 3, horizontal_flip: true, "
-    "fake_labels: uniform}",
+    "data={kind: folder, resolution: 16, channels: 3, horizontal_flip: true, fake_labels: uniform}",
     "generator.channels=8",
     "generator.latent_dim=12",
     "generator.shared_dim=8",
@@ -100,8 +99,12 @@ def kept(diary: Diary) -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
-def run(data: Path, out: Path, devices: int) -> None:
-    recipe = load_recipe("digits/contragan", SETTINGS)
+OWN_STATISTICS = ["training.synchronized_batch_norm=false", "training.total_iterations=2"]
+"""Processes that see other batches' statistics, evaluated at the end."""
+
+
+def run(data: Path, out: Path, devices: int, changes: Sequence[str] = ()) -> None:
+    recipe = load_recipe("digits/contragan", [*SETTINGS, *changes])
     request = Request("two-processes", recipe, data=data, out=out, devices=devices)
     train(request, Console(quiet=True))
 
@@ -111,6 +114,7 @@ def main(data: Path, out: Path) -> None:
     diary = Diary()
     with kept(diary):
         run(data, out / "run", devices=2)
+    run(data, out / "own-statistics", devices=2, changes=OWN_STATISTICS)
     torch.save(diary.to_dict(), out / f"{torch.distributed.get_rank()}.pt")
 
 

@@ -104,7 +104,5 @@ def test_a_run_averages_its_generator_after_every_update(
     history = [load_file(folder / "generator.safetensors") for folder in folders]
     for count in range(1, 6):
         found = load_file(folders[count - 1] / "generator_ema.safetensors")
-        torch.testing.assert_close(
-            found, averaged(history[:count], DECAY, 2), rtol=1e-5, atol=1e-6
-        )
+        torch.testing.assert_close(found, averaged(history[:count], DECAY, 2), rtol=1e-5, atol=1e-6)
     assert not torch.equal(found["linear.weight"], history[-1]["linear.weight"])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 from reference import steps as slow
+from reference.embedding_losses import augmented_contrastive
 from torch import Tensor, nn
 
 from contragan.augmentation import Augmentation
@@ -36,8 +37,18 @@ SETTINGS = [
 class Tint(Augmentation):
     """Mirrors and darkens: plain to see where it is missing, or applied twice."""
 
+    def __init__(self) -> None:
+        self.observed: list[Tensor] = []
+        self.adapted = 0
+
     def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
         return tinted(images)
+
+    def observe(self, real_logit: Tensor) -> None:
+        self.observed.append(real_logit.detach())
+
+    def adapt(self) -> None:
+        self.adapted += 1
 
 
 def tinted(images: Tensor) -> Tensor:
@@ -79,18 +90,20 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("parts", [1, 2])
 def test_both_updates(tiny: list[str], parts: int) -> None:
     recipe = recipe_of(tiny)
-    step = make(recipe, Tint(), parts)
+    tint = Tint()
+    step = make(recipe, tint, parts)
     generator, discriminator = deepcopy(step.gan.generator), deepcopy(step.gan.discriminator)
     temperature = recipe.conditioning.temperature  # type: ignore[union-attr]
     count = recipe.training.batch_size // parts
     update = 3
 
-    losses = []
+    losses, logits = [], []
     for part in range(parts):
         real = step.source.batch((update * parts + part) * count, count)
         draw = step.draw(update, part, D_STEP)
         seen = tinted(real.images)
         copies = flip_and_shift(seen, step.random(update, part, D_STEP, "consistency real"))
+        logits.append(discriminator(seen, real.labels).logit)
         losses.append(
             slow.discriminator_loss(
                 discriminator,
@@ -106,6 +119,9 @@ def test_both_updates(tiny: list[str], parts: int) -> None:
     terms = step.discriminator_step(update, step.fetch(update))
     torch.testing.assert_close(torch.stack(list(terms.values())).sum(), loss.detach(), **CLOSE)
     torch.testing.assert_close(weights(step.gan.discriminator), expected, **CLOSE)
+    # Adaptive augmentation hears of real images, part by part, and adapts once an update.
+    torch.testing.assert_close(tint.observed, logits, **CLOSE)
+    assert tint.adapted == 1
 
     # The G step looks through the discriminator as it is now.
     discriminator.load_state_dict(step.gan.discriminator.state_dict())
@@ -132,6 +148,34 @@ def test_both_updates(tiny: list[str], parts: int) -> None:
         {name: value for name, value in plain.items() if "running" in name},
         **CLOSE,
     )
+
+
+def test_augmented_positives_are_the_views_of_the_same_images(tiny: list[str]) -> None:
+    """The D step's second view: the batch, flipped and shifted, with its own labels."""
+    recipe = load_recipe("digits/contragan-aps", [*tiny, *SETTINGS[:2], *SETTINGS[3:]])
+    step = make(recipe, Augmentation())
+    discriminator = deepcopy(step.gan.discriminator)
+    real = step.fetch(0)
+    (batch,) = real
+    draw = step.draw(0, 0, D_STEP)
+    fake = deepcopy(step.gan.generator)(draw.latent, draw.label).detach()
+    copies = flip_and_shift(batch.images, step.random(0, 0, D_STEP, "view"))
+    assert (copies - batch.images).abs().mean() > 0.05
+    on_real, on_fake = discriminator(batch.images, batch.labels), discriminator(fake, draw.label)
+    hinge = (1 - on_real.logit).clamp(min=0).mean() + (1 + on_fake.logit).clamp(min=0).mean()
+    settings = recipe.conditioning
+    proxy = proxies(discriminator)[batch.labels] if settings.augmented_positives.proxy else None  # type: ignore[union-attr]
+    loss = hinge + augmented_contrastive(
+        on_real.embedding,
+        proxy,
+        discriminator(copies, batch.labels).embedding,
+        batch.labels.tolist(),
+        settings.temperature,  # type: ignore[union-attr]
+        settings.positives_in_numerator,  # type: ignore[union-attr]
+    )
+    expected = slow.descend(discriminator, loss, RATE)
+    step.discriminator_step(0, real)
+    torch.testing.assert_close(weights(step.gan.discriminator), expected, **CLOSE)
 
 
 def adaptive() -> Augmentation:
