@@ -108,3 +108,13 @@ def test_the_cache_knows_whose_features_they_are(tmp_path: Path, first: str, sec
         part = real(sets[name], features=True, indices=np.arange(5, 15))
         assert part.features is not None
         np.testing.assert_allclose(part.features, found.features[5:15])
+
+
+def test_the_cache_knows_the_labels_of_a_probe(tmp_path: Path) -> None:
+    images = noise(40, 0, "test")
+    real = RealFeatures(FeaturePass(Scaled(1.0), 16, Ranks(), None), StatisticsCache(tmp_path))
+    found = real(images, features=True)
+    assert found.features is not None
+    for labels in (images.labels, 3 - images.labels):
+        probe = real.probe(found.key, found.features, labels, 4)
+        assert (probe.predict(found.features) == labels).mean() > 0.9

@@ -150,6 +150,30 @@ def test_both_updates(tiny: list[str], parts: int) -> None:
     )
 
 
+def test_weights_are_clipped_after_an_update_of_the_discriminator(tiny: list[str]) -> None:
+    recipe = load_recipe("digits/wgan", [t for t in tiny if "shared_dim" not in t])
+    step = make(recipe, Augmentation())
+    before = weights(step.gan.generator)
+    step.discriminator_step(0, step.fetch(0))
+    (clipping,) = recipe.regularizers
+    largest = max(value.abs().max() for value in weights(step.gan.discriminator).values())
+    assert largest.item() == pytest.approx(clipping.bound)  # type: ignore[union-attr]
+    torch.testing.assert_close(weights(step.gan.generator), before, rtol=0, atol=0)
+    assert max(value.abs().max() for value in before.values()) > 2 * largest
+
+
+def test_penalties_join_the_loss_of_their_own_step(tiny: list[str]) -> None:
+    """bCR stands in D's loss, zCR in both, with opposite signs."""
+    step = make(load_recipe("digits/icrgan", tiny), Augmentation())
+    terms = step.discriminator_step(0, step.fetch(0))
+    balanced = {"balanced_consistency_real", "balanced_consistency_fake"}
+    assert terms.keys() == {"adversarial", "latent_consistency", *balanced}
+    assert all(terms[name] > 0 for name in terms)
+    terms = step.generator_step(0)
+    assert terms.keys() == {"adversarial", "latent_consistency"}
+    assert terms["latent_consistency"] < 0
+
+
 def test_augmented_positives_are_the_views_of_the_same_images(tiny: list[str]) -> None:
     """The D step's second view: the batch, flipped and shifted, with its own labels."""
     recipe = load_recipe("digits/contragan-aps", [*tiny, *SETTINGS[:2], *SETTINGS[3:]])
