@@ -44,6 +44,43 @@ def test_truncation_bounds_the_latent(trained_run: Path) -> None:
     assert float(wide.std()) == pytest.approx(1, abs=0.05)
 
 
+def test_samples_are_truncated_where_asked(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    found = model.sample(num=10, seed=2, truncation=0.3)
+    expected = ImageSampler(model.generator, 2, truncation=0.3)(torch.arange(10))
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, model.sample(num=10, seed=2))
+
+
+def test_classes_come_in_the_order_asked_for(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    assert model.labels(["7", "0", "3"], 5).tolist() == [7, 0, 3, 7, 0]
+    found = model.sample(classes=["7", "0", "3"], num=3, seed=1)
+    assert torch.equal(found, ImageSampler(model.generator, 1)(torch.tensor([7, 0, 3])))
+
+
+def test_images_at_their_places(trained_run: Path) -> None:
+    """Any part of the sequence, in any order: as several processes draw their shares."""
+    model = contragan.load(trained_run)
+    labels = torch.arange(600) % 10
+    whole = ImageSampler(model.generator, 0).floats(labels)
+    sampler = ImageSampler(model.generator, 0)
+    for start, stop in ((500, 560), (20, 40), (250, 270), (0, 10)):
+        part = sampler.at(labels[start:stop], torch.arange(start, stop))
+        torch.testing.assert_close(part, whole[start:stop], rtol=1e-4, atol=1e-5)
+
+
+def test_no_latent_comes_twice(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    latents = [
+        ImageSampler(model.generator, seed, purpose=purpose).latents(600)
+        for seed in (0, 1)
+        for purpose in ("sample", "evaluation")
+    ]
+    rows = torch.cat(latents)
+    assert len(torch.unique(rows, dim=0)) == len(rows) == 2400
+
+
 def test_a_checkpoint_can_be_named(trained_run: Path) -> None:
     checkpoint = trained_run / "checkpoints" / "step-0000004"
     assert contragan.load(checkpoint).iteration == 4
