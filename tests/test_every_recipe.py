@@ -22,6 +22,8 @@ PARAMETERS = {
     "cifar10/biggan": (9.416, 2.415),
     "cifar10/acgan-biggan": (9.416, 2.415),
     "cifar10/crgan": (9.416, 2.415),
+    "cifar10/biggan-2020-10": (9.416, 2.415),
+    "cifar10/contragan-2020-10": (9.416, 2.517),
     "cifar10/contragan-resgan": (4.304, 1.125),
     "cifar10/sagan": (4.386, 1.076),
     "cifar10/contragan-dcgan": (3.820, 3.196),
@@ -49,6 +51,14 @@ def test_number_of_parameters(name: str) -> None:
         for network in (gan.generator, gan.discriminator)
     ]
     assert counts == pytest.approx(list(PARAMETERS[name]), abs=6e-4)
+
+
+def test_number_of_parameters_of_the_unconditional_biggan() -> None:
+    with torch.device("meta"):
+        gan = build(load_recipe("cifar10/uncond-biggan"), 10, seed=0)
+    unread = 10 * 128  # class embeddings that the published generator holds and does not use
+    count = sum(p.numel() for p in gan.generator.parameters()) + unread
+    assert count / 1e6 == pytest.approx(8.739, abs=6e-4)
 
 
 class RandomImages:

@@ -56,6 +56,8 @@ def test_images_labels_and_flips(dataset: ImageDataset, make: Callable[..., Batc
         expected = from_uint8(torch.from_numpy(pixels).permute(0, 3, 1, 2))
         assert torch.equal(batch.images, expected)
         assert batch.labels.tolist() == dataset.labels[indices].tolist()
+        assert batch.index is not None
+        assert batch.index.tolist() == indices.tolist()
     assert 8 < flipped < 28
 
 

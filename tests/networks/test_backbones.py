@@ -166,6 +166,59 @@ def test_all_of_the_latent_matters(kind: str, new_generator: NewGenerator) -> No
     assert (z.grad.abs().sum(0) > 0).all()
 
 
+def test_published_parameter_count_of_unconditional_biggan(new_generator: NewGenerator) -> None:
+    """Table 1's: plain batch norm, and the first chunk of the latent only.
+
+    The published one also holds a table of class embeddings that nothing reads.
+    """
+    unread, settings = (
+        10 * 128,
+        {
+            "latent_dim": 80,
+            "shared_dim": 128,
+            "channels": 96,
+            "attention_after_block": 2,
+            "conditional": False,
+        },
+    )
+    with torch.device("meta"):
+        published = new_generator("biggan", latent_in_blocks=False, **settings)
+        ours = new_generator("biggan", **settings)
+    assert f"{(count(published) + unread) / 1e6:.3f}" == "8.739"
+    assert count(ours) > count(published)
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_without_the_latent_in_blocks_only_its_first_chunk_matters(
+    conditional: bool, new_generator: NewGenerator
+) -> None:
+    changes = {"latent_in_blocks": False, "conditional": conditional}
+    generator = new_generator("biggan", **changes).eval()
+    z, label = latents(generator)
+    z.requires_grad_()
+    generator(z, label).square().sum().backward()
+    assert z.grad is not None
+    used = z.grad.abs().sum(0) > 0
+    assert used.tolist() == [True] * 15 + [False] * 45
+    other = (label + 1) % generator.num_classes
+    assert torch.equal(generator(z, label), generator(z, other)) != conditional
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_conditional_batch_norm_may_go_without_spectral_norm(
+    kind: str, new_generator: NewGenerator
+) -> None:
+    def normalised(generator: Generator) -> set[str]:
+        names = {name for name, _ in generator.named_modules() if name.endswith("spectral_norm")}
+        return {name.removesuffix(".spectral_norm") for name in names}
+
+    everywhere = normalised(new_generator(kind))
+    apart = normalised(new_generator(kind, conditional_batch_norm_spectral_norm=False))
+    gains = {name for name in everywhere if name.endswith((".gain", ".bias"))}
+    assert gains
+    assert everywhere - apart == gains
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_are_independent_without_batch_statistics(kind: str, new_trunk: NewTrunk) -> None:
     x = torch.randn(4, 3, 32, 32)

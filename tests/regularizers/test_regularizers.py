@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from reference import penalties as slow
@@ -16,7 +17,7 @@ from contragan.regularizers.gradient_penalty import GradientPenalty
 from contragan.regularizers.latent_optimization import LatentOptimization
 from contragan.regularizers.r1 import R1
 from contragan.regularizers.weight_clipping import WeightClipping
-from contragan.transforms import flip_and_shift
+from contragan.transforms import flip_and_shift, indexed_flip_and_shift
 from contragan.types import Batch, DiscriminatorOutput
 
 CPU = torch.device("cpu")
@@ -204,6 +205,51 @@ def test_consistency(context: DiscriminatorContext) -> None:
         torch.autograd.grad(expected, weight)[0],
         **EXACT,
     )
+
+
+def test_consistency_also_compares_class_logits(context: DiscriminatorContext) -> None:
+    copies = transformed(context.real.images, "consistency real")
+    plain, head = context.discriminator, nn.Linear(2 * SIDE * SIDE, 4).double()
+
+    def classify(images: Tensor, label: Tensor) -> DiscriminatorOutput:
+        return replace(plain(images, label), class_logits=head(images.flatten(1)))
+
+    label = context.real.labels
+    real_output = classify(context.real.images, label)
+    wrapped = replace(context, discriminator=classify, real_output=real_output)  # type: ignore[arg-type]
+    terms = Consistency(kind="consistency", weight=10).discriminator_penalty(wrapped)
+    one, two = head(context.real.images.flatten(1)), head(copies.flatten(1))
+    expected = 10 * (change(context, context.real.images, copies) + squared(one, two))
+    torch.testing.assert_close(terms["consistency"], expected, **EXACT)
+
+
+def test_consistency_by_index_copies_an_image_the_same_way_each_time(
+    context: DiscriminatorContext,
+) -> None:
+    index = torch.tensor([3, 21, 3, 11])
+    real = replace(context.real, index=index)
+    fixed = Consistency(kind="consistency", weight=10, transform="indexed")
+    terms = fixed.discriminator_penalty(replace(context, real=real))
+    copies = indexed_flip_and_shift(context.real.images, index)
+    expected = 10 * change(context, context.real.images, copies)
+    torch.testing.assert_close(terms["consistency"], expected, **EXACT)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (16, 24)])
+def test_indexed_flip_and_shift_against_padding_and_cropping(sides: tuple[int, int]) -> None:
+    height, width = sides
+    images = np.random.default_rng(0).normal(size=(40, 2, height, width))
+    expected = []
+    for index, image in enumerate(images):
+        mirrored, rest = index % 18 < 9, index % 9
+        column, row = divmod(rest, 3)
+        down, right = height // 8, width // 8
+        whole = image[:, :, ::-1] if mirrored else image
+        padded = np.pad(whole, [(0, 0), (down, down), (right, right)], mode="reflect")
+        top, left = row * down, column * right
+        expected.append(padded[:, top : top + height, left : left + width])
+    found = indexed_flip_and_shift(torch.from_numpy(images), torch.arange(40))
+    torch.testing.assert_close(found.numpy(), np.stack(expected), rtol=0, atol=0)
 
 
 def test_balanced_consistency(context: DiscriminatorContext) -> None:
