@@ -23,7 +23,10 @@ from contragan.runs.checkpoint import load_trainer
 from contragan.runs.log import read_metrics
 from contragan.training.step import Draw, Step
 
-pytestmark = pytest.mark.slow  # two more processes have to import everything
+pytestmark = [
+    pytest.mark.slow,  # two more processes have to import everything
+    pytest.mark.skipif(torch.cuda.is_available(), reason="compares processes on CPUs"),
+]
 
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}
 Notes = dict[str, Any]

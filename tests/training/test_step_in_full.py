@@ -214,7 +214,7 @@ def adaptive() -> Augmentation:
 def test_what_the_discriminator_sees_is_augmented(
     tiny: list[str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real and generated images in the D step, generated ones in the G step, each its own way."""
+    """Real and generated images in the D step, generated ones in the G step, with their labels."""
     augmentation = (
         adaptive()
         if kind == "ada"
@@ -225,10 +225,12 @@ def test_what_the_discriminator_sees_is_augmented(
     recipe = load_recipe("digits/projgan", [t for t in tiny if "shared_dim" not in t])
     step = make(recipe, augmentation)
     seen: list[Tensor] = []
+    labels: list[Tensor] = []
     through = type(step.gan.discriminator).forward
 
     def look(network: nn.Module, images: Tensor, label: Tensor) -> object:
         seen.append(images.detach().clone())
+        labels.append(label)
         return through(network, images, label)  # type: ignore[arg-type]
 
     generator = deepcopy(step.gan.generator)
@@ -242,10 +244,12 @@ def test_what_the_discriminator_sees_is_augmented(
     ]
     step.discriminator_step(0, real)
     torch.testing.assert_close(torch.cat(seen), torch.cat(expected), **CLOSE)
+    assert torch.equal(torch.cat(labels), torch.cat([real[0].labels, draw.label]))
     for plain, augmented in zip((real[0].images, fake), expected, strict=True):
         assert (plain - augmented).abs().mean() > 0.05
 
     seen.clear()
+    labels.clear()
     draw = step.draw(0, 0, G_STEP)
     generator.load_state_dict(step.gan.generator.state_dict())
     fake = generator(draw.latent, draw.label).detach()
@@ -253,4 +257,5 @@ def test_what_the_discriminator_sees_is_augmented(
     torch.testing.assert_close(
         torch.cat(seen), augmentation(fake, step.random(0, 0, G_STEP, "augment fake")), **CLOSE
     )
+    assert torch.equal(torch.cat(labels), draw.label)
     assert (fake - seen[0]).abs().mean() > 0.05
