@@ -18,10 +18,10 @@ from contragan.bench.memory import check_memory, forget_peak, peak_memory
 from contragan.bench.profile import Operator, operators
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
-from contragan.build import build
 from contragan.console import note
 from contragan.data import DataConfig, ImageDataset, load_dataset
 from contragan.errors import UserError
+from contragan.gan import build
 from contragan.recipe import Recipe
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.captured import WARMUP

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from contragan.build import build
 from contragan.errors import UserError
 from contragan.files import read_text, write_text
+from contragan.gan import build
 from contragan.networks import Generator
 from contragan.recipe import Recipe, dump_recipe, parse_recipe
 from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
+from contragan.runs.lock import HOLDER, LOCK
 
 RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
 
@@ -87,7 +88,7 @@ def is_run(path: Path) -> bool:
 
 def is_free(path: Path) -> bool:
     """Whether a folder is empty, or holds what :meth:`Run.write` had written when it was killed."""
-    names = {item.name for item in path.iterdir()}
+    names = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
     names -= {name for name in names if name.startswith(".") and name.endswith(".tmp")}
     # A recipe alone is somebody's own.
     return names in (set(), {ENVIRONMENT}, {ENVIRONMENT, RECIPE})

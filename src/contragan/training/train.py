@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 
 from contragan.augmentation import Augmentation
-from contragan.build import GAN, build
 from contragan.console import is_abandoned, note
 from contragan.data import BatchSource, LabelSampler
 from contragan.distributed import share_buffers, world_size
 from contragan.errors import UserError
 from contragan.evaluation import SHOWN, Evaluator
+from contragan.gan import GAN, build
 from contragan.images import labelled_grid, save_image
 from contragan.metrics import metric_lines
 from contragan.networks import Generator
