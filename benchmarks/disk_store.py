@@ -167,7 +167,7 @@ def measure_training(
     """Train from a cold store; returns the waits and the images that an iteration takes."""
     dataset = open_cold(store)
     request = Request(name, recipe, out=folder)
-    fabric = start_processes(request)
+    fabric = start_processes(request, Console(quiet=True))
     facts = DatasetFacts("random", dataset.class_names, tuple(dataset.class_counts), "", None)
     setup = Setup(fabric, Run(folder, name, recipe, 0, facts), dataset, dataset, None, Console())
     gan = build(recipe, CLASSES, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from contragan.console import note, progress_bar
 from contragan.data import DataConfig, ImageDataset, load_dataset
+from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.files import writing_failed
 from contragan.images import paired_rows, save_image
@@ -34,10 +35,9 @@ from contragan.metrics import (
     named_protocol,
 )
 from contragan.networks import Generator
-from contragan.randomness import random_generator
 from contragan.runs.log import read_metrics
 from contragan.runs.run import Run, open_run
-from contragan.sampling import ImageSampler, find_trained, require_memory
+from contragan.sampling import ImageSampler, find_trained, require_memory, standing_batches
 
 SHOWN = {
     "frechet_distance": "Fréchet distance",
@@ -81,7 +81,9 @@ class Evaluator:
             evaluation_mode(
                 self.generator,
                 self.config.batch_norm,
-                forward=self._standing_batch(),
+                forward=standing_batches(
+                    self.generator, self.reference.class_counts, self.config.batch_size, self.seed
+                ),
                 batches=self.config.standing_batches,
             ),
         ):
@@ -98,19 +100,6 @@ class Evaluator:
                 ranks=Ranks.current(),
                 closest_pairs=self.closest_pairs,
             )
-
-    def _standing_batch(self) -> Callable[[], object]:
-        sampler = ImageSampler(self.generator, self.seed, purpose="standing statistics")
-        weights = torch.from_numpy(self.reference.class_counts).double()
-        random = random_generator(torch.device("cpu"), self.seed, "standing statistics labels")
-
-        def draw() -> object:
-            labels = torch.multinomial(
-                weights, self.config.batch_size, replacement=True, generator=random
-            )
-            return sampler.floats(labels)
-
-        return draw
 
 
 def extractor_for(
@@ -135,9 +124,20 @@ def extractor_for(
 
 
 def load_splits(
-    config: DataConfig, root: Path | None, console: Console, *, skip_unreadable: bool = False
+    config: DataConfig,
+    root: Path | None,
+    console: Console,
+    *,
+    skip_unreadable: bool = False,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
-    """The training and the test images, showing progress where they must be decoded first."""
+    """The training and the test images, showing progress where they must be decoded first.
+
+    ``class_names`` are those of a run that wants the data again.
+
+    Raises:
+        UserError: the data cannot be read, or has other classes than ``class_names``.
+    """
     found = []
     for split in ("train", "test"):
         with progress_bar(console) as progress:
@@ -150,6 +150,8 @@ def load_splits(
                     progress=partial(progress, f"decoding {split} images"),
                 )
             )
+    if class_names is not None:
+        check_classes(class_names, found[0].class_names)
     return found[0], found[1]
 
 
@@ -169,6 +171,7 @@ class Choice:
     weights: Path | None = None
     skip_unreadable: bool = False
     seed: int = 0
+    device: str = "auto"
 
     def config(self, otherwise: EvaluationConfig) -> EvaluationConfig:
         """The named protocol, or ``otherwise``, with the settings that were given changed.
@@ -222,13 +225,21 @@ def evaluate_run(
     if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
         option = "--data" if choice.data else "--skip-unreadable"
         raise UserError(f"{option} means nothing to a run on digits, which are no files: leave out")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = find_device(choice.device)
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
-        run.recipe.data, root, console, skip_unreadable=choice.skip_unreadable
+        run.recipe.data,
+        root,
+        console,
+        skip_unreadable=choice.skip_unreadable,
+        class_names=run.dataset.class_names if run.dataset.knows_names else None,
     )
-    check_classes(run, train)
+    if train.num_classes != run.dataset.num_classes:
+        raise UserError(
+            f"the run in {run.path} has {run.dataset.num_classes} classes, but the data has "
+            f"{train.num_classes}: give the data it was trained on as --data"
+        )
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
         trained.generator.to(device).to(memory_format=torch.channels_last),
@@ -279,7 +290,7 @@ def evaluate_files(
     height, width, channels = sets[1].images.shape[1:]
     extractor = load_extractor(
         config.features,
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        device=find_device(choice.device),
         weights=choice.weights,
         resize=config.resize,
         precision=config.precision,
@@ -313,20 +324,24 @@ def compare_runs(paths: list[Path]) -> Table:
     return comparison_table(records)
 
 
-def check_classes(run: Run, dataset: ImageDataset) -> None:
-    """Raises UserError where a data set's classes are not those that a run was trained on.
-
-    An imported run may know no names, only numbers; then the number of classes has to do.
-    """
-    numbers = tuple(str(index) for index in range(dataset.num_classes))
-    if run.dataset.class_names == numbers and not run.dataset.fingerprint:
+def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
+    """Raises UserError where data has not the classes that a run was trained on, in their order."""
+    if tuple(trained) == tuple(found):
         return
-    if dataset.class_names != run.dataset.class_names:
-        raise UserError(
-            f"the run in {run.path} was trained on {run.dataset.num_classes} classes "
-            f"({', '.join(run.dataset.class_names[:4])}, ...), but the data has "
-            f"{dataset.num_classes} ({', '.join(dataset.class_names[:4])}, ...)"
-        )
+    missing = [name for name in trained if name not in set(found)]
+    new = [name for name in found if name not in set(trained)]
+    told = [
+        f"{what} {_some(names)}" for what, names in (("lacks", missing), ("adds", new)) if names
+    ]
+    problem = " and ".join(told) if told else f"has them in another order ({_some(list(found))})"
+    raise UserError(
+        f"the run was trained on {len(trained)} classes ({_some(list(trained))}), but the data "
+        f"{problem}: give the data that the run began with as --data"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
