@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from contextlib import suppress
 from datetime import datetime
@@ -30,6 +31,7 @@ class RunLock:
         self.folder = folder
         self._lock = file_lock(folder / LOCK)
         self._made: list[Path] = []
+        self._taken = False
 
     def take(self) -> str | None:
         """Take the lock; returns what the user should know about it, if anything.
@@ -55,15 +57,20 @@ class RunLock:
                 f"{self.folder} is on a file system without locks: make sure that no second "
                 "training is started in it"
             )
+        self._taken = True
         return told
 
     def release(self) -> None:
-        """Give it back; a folder that was made for it and is still empty goes too."""
-        if self._lock.is_locked:
-            (self.folder / HOLDER).unlink(missing_ok=True)
-        with suppress(OSError):
-            if {item.name for item in self.folder.iterdir()} <= {LOCK}:
-                (self.folder / LOCK).unlink(missing_ok=True)
+        """Give it back; what was made for it and never used goes too."""
+        if self._taken:
+            with suppress(OSError):
+                (self.folder / HOLDER).unlink(missing_ok=True)
+                names = {item.name for item in self.folder.iterdir()} - {LOCK}
+                if all(is_leftover(name) for name in names):
+                    (self.folder / LOCK).unlink(missing_ok=True)
+                    if self._made:
+                        shutil.rmtree(self.folder, ignore_errors=True)
+        self._taken = False
         self._lock.release()
         for path in reversed(self._made):
             with suppress(OSError):
@@ -97,6 +104,11 @@ class RunLock:
             f"{_said(holder)} was training in {self.folder} and did not end properly: make sure "
             "that it is gone"
         )
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name is what a killed process was about to write."""
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def _said(holder: dict[str, Any] | None) -> str:

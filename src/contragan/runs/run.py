@@ -16,7 +16,7 @@ from contragan.gan import build
 from contragan.networks import Generator
 from contragan.recipe import Recipe, dump_recipe, parse_recipe
 from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
-from contragan.runs.lock import HOLDER, LOCK
+from contragan.runs.lock import HOLDER, LOCK, is_leftover
 
 RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
 
@@ -109,7 +109,7 @@ def is_run(path: Path) -> bool:
 def is_free(path: Path) -> bool:
     """Whether a folder is empty, or holds what :meth:`Run.write` had written when it was killed."""
     names = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
-    names -= {name for name in names if name.startswith(".") and name.endswith(".tmp")}
+    names -= {name for name in names if is_leftover(name)}
     # A recipe alone is somebody's own.
     return names in (set(), {ENVIRONMENT}, {ENVIRONMENT, RECIPE})
 

@@ -35,6 +35,8 @@ class Launch:
     nodes: int
     address: str = "127.0.0.1"
     port: int | None = None
+    others: str = ""
+    """What to look at where the others do not come."""
 
     @property
     def place(self) -> str:
@@ -86,8 +88,9 @@ def _by_variables(env: Environment) -> Launch | None:
         return None
     world_size = _number(env, "WORLD_SIZE")
     devices = _number(env, "LOCAL_WORLD_SIZE", 1)
+    name = "torchrun" if "TORCHELASTIC_RUN_ID" in env else "the launcher (WORLD_SIZE)"
     return Launch(
-        launcher="torchrun" if "TORCHELASTIC_RUN_ID" in env else "the launcher (WORLD_SIZE)",
+        launcher=name,
         world_size=world_size,
         rank=_number(env, "RANK"),
         local_rank=_number(env, "LOCAL_RANK", 0),
@@ -95,6 +98,7 @@ def _by_variables(env: Environment) -> Launch | None:
         nodes=_number(env, "GROUP_WORLD_SIZE", max(1, world_size // max(1, devices))),
         address=env.get("MASTER_ADDR", "127.0.0.1"),
         port=_number(env, "MASTER_PORT", 29_500),
+        others=f"{name} was told to start {world_size}",
     )
 
 
@@ -124,6 +128,12 @@ def _by_slurm(env: Environment) -> Launch | None:
         address=env.get("MASTER_ADDR", SLURMEnvironment.resolve_root_node_address(first)),
         # Every task must find the same port, and two steps of a job different ones.
         port=_number(env, "MASTER_PORT", _PORTS[(job + 1009 * step) % len(_PORTS)]),
+        others=(
+            f"srun was told to start {world_size} tasks"
+            if tasks.startswith("SLURM_STEP")
+            else f"SLURM gave {world_size} tasks, which only srun starts: put `srun` before the "
+            "command"
+        ),
     )
 
 
@@ -171,6 +181,11 @@ def _own(devices: int, nodes: int, env: Environment) -> Launch:
         nodes=nodes,
         address=env.get("MASTER_ADDR", "127.0.0.1"),
         port=_number(env, "MASTER_PORT") if "MASTER_PORT" in env else None,
+        others=(
+            "start the same command on every machine, each with its NODE_RANK"
+            if nodes > 1
+            else "see what the others said"
+        ),
     )
 
 

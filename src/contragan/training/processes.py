@@ -23,7 +23,7 @@ from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.training.launch import Launch
 
-SAY_AFTER_SECONDS = 10.0
+SAY_AFTER_SECONDS = 5.0
 """How long to wait for other processes without a word."""
 
 
@@ -165,11 +165,15 @@ def _wait(fabric: Fabric, launch: Launch, wait_minutes: float, console: Console)
             waited = time.monotonic() - begin
             if waited > SAY_AFTER_SECONDS and not said:
                 said = True
-                note(console, f"note: {_waiting(launch, wait_minutes)}")
+                note(
+                    console,
+                    f"note: waiting for the other processes (this is {launch.place}), at most "
+                    f"{wait_minutes:g} minutes; {launch.others}",
+                )
             if waited > 60 * wait_minutes:
                 raise UserError(
                     f"not all processes of this training came within {wait_minutes:g} minutes "
-                    f"(this is {launch.place}): {_advice(launch)}"
+                    f"(this is {launch.place}): {launch.others}"
                 )
             if launch.launcher is None and launch.local_rank and os.getppid() != parent:
                 raise UserError("the process that started this one has ended")
@@ -177,32 +181,12 @@ def _wait(fabric: Fabric, launch: Launch, wait_minutes: float, console: Console)
             first_line = str(problems[0]).strip().partition("\n")[0]
             raise UserError(
                 f"the processes of this training do not find each other (this is {launch.place}): "
-                f"{first_line}. {_advice(launch)}"
+                f"{first_line}. {launch.others}"
             ) from problems[0]
     except BaseException:
         for child in getattr(fabric.strategy.launcher, "procs", []):
             child.terminate()
         raise
-
-
-def _waiting(launch: Launch, wait_minutes: float) -> str:
-    return (
-        f"waiting for the other processes (this is {launch.place}), at most "
-        f"{wait_minutes:g} minutes; {_advice(launch)}"
-    )
-
-
-def _advice(launch: Launch) -> str:
-    if launch.launcher == "SLURM":
-        return (
-            f"SLURM gave {launch.world_size} tasks, which only `srun` starts: put it before the "
-            "command"
-        )
-    if launch.launcher is None and launch.nodes > 1:
-        return "start the same command on every machine, each with its NODE_RANK"
-    if launch.launcher is None:
-        return "see what they said; MASTER_PORT sets another port"
-    return f"{launch.launcher} was told to start {launch.world_size}"
 
 
 @contextmanager
