@@ -16,7 +16,8 @@ from contragan.data.memory import fits_in_memory
 from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.files import expanded
-from contragan.metrics.batch_norm import BatchNormMode, evaluation_mode
+from contragan.metrics import evaluation_mode
+from contragan.metrics.batch_norm import BatchNormMode
 from contragan.networks import Generator
 from contragan.randomness import random_generator
 from contragan.runs.run import Run, Trained, is_run, load_trained

@@ -225,15 +225,15 @@ def load_trainer(path: Path) -> dict[str, Any]:
     """The trainer's state of a checkpoint, read without running code from the file.
 
     Raises:
-        DamagedCheckpoint: the file is none, or holds other things than a trainer's state.
+        DamagedCheckpoint: the file cannot be read, or holds something else.
     """
     file = path / "trainer.pt"
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DamagedCheckpoint(
-            f"{file} was not written by contragan: it holds other objects than tensors and plain "
-            "values, which could run code and are not loaded"
+            f"{file} is damaged, or holds other objects than tensors and plain values, which could "
+            "run code and are not loaded"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise DamagedCheckpoint(f"checkpoint file {file} is damaged: {_line(error)}") from error

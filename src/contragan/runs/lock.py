@@ -65,11 +65,9 @@ class RunLock:
         if self._taken:
             with suppress(OSError):
                 (self.folder / HOLDER).unlink(missing_ok=True)
-                names = {item.name for item in self.folder.iterdir()} - {LOCK}
-                if all(is_leftover(name) for name in names):
-                    (self.folder / LOCK).unlink(missing_ok=True)
-                    if self._made:
-                        shutil.rmtree(self.folder, ignore_errors=True)
+                (self.folder / LOCK).unlink(missing_ok=True)
+                if self._made and all(is_leftover(item.name) for item in self.folder.iterdir()):
+                    shutil.rmtree(self.folder, ignore_errors=True)
         self._taken = False
         self._lock.release()
         for path in reversed(self._made):
