@@ -26,11 +26,11 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from contragan.build import build
 from contragan.data import BatchSource, ImageDataset
 from contragan.data.base import Block
 from contragan.data.preprocess import Preprocess
 from contragan.data.store import Store, find_or_build
+from contragan.gan import build
 from contragan.recipe import Recipe, load_recipe
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.setup import Request, Setup, start_processes
@@ -167,7 +167,7 @@ def measure_training(
     """Train from a cold store; returns the waits and the images that an iteration takes."""
     dataset = open_cold(store)
     request = Request(name, recipe, out=folder)
-    fabric = start_processes(request)
+    fabric = start_processes(request, Console(quiet=True))
     facts = DatasetFacts("random", dataset.class_names, tuple(dataset.class_counts), "", None)
     setup = Setup(fabric, Run(folder, name, recipe, 0, facts), dataset, dataset, None, Console())
     gan = build(recipe, CLASSES, 0)

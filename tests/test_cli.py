@@ -16,7 +16,7 @@ from contragan import cli
 from contragan.catalog import recipe_text
 from contragan.files import write_text
 from contragan.runs.checkpoint import verify
-from contragan.runs.run import is_run
+from contragan.runs.run import is_run, open_run
 
 
 def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -222,8 +222,10 @@ def test_a_folder_half_written_is_no_run(
     if not killed:
         assert not [path for path in out.glob("*") if not path.name.startswith(".")]
         assert out.exists() == exists
-    refused(capsys, [*words, "--resume"], "there is no run in")
-    assert contragan(capsys, *words)[0] == 0
+    # One command line does, however far the job before came.
+    code, said, _ = contragan(capsys, *words, "--resume")
+    assert code == 0
+    assert f"there is no run in {out} yet, starting from the beginning" in said
     assert is_run(out)
 
 
@@ -283,15 +285,25 @@ def test_a_reader_that_leaves_ends_training_with_a_checkpoint(
     assert verify(checkpoint)["iteration"] >= 4
 
 
-def test_wrong_number_of_classes_on_resume(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_other_classes_on_resume(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
     words = ["train", "folder/contragan-32", "--data", str(data), "--out", str(tmp_path / "out")]
     words += settings(SMALL_FOLDER)
     assert contragan(capsys, *words)[0] == 0
     draw_classes(data, {"horse": 20})
-    refused(capsys, [*words, "--resume"], "has 2 classes, but the data has 3: give the data")
+    facts = (tmp_path / "out" / "dataset.json").read_text()
+    refused(capsys, [*words, "--resume"], "2 classes (cat, dog), but the data adds horse: give")
+    shutil.rmtree(data / "horse")
+    (data / "cat").rename(data / "zebra")
+    for command in ([*words, "--resume"], ["evaluate", str(tmp_path / "out")]):
+        refused(capsys, command, "but the data lacks cat and adds zebra: give the data")
+    assert (tmp_path / "out" / "dataset.json").read_text() == facts
+    (data / "zebra").rename(data / "cat")
+    # A run whose names were rewritten: its checkpoint knows better.
+    (tmp_path / "out" / "dataset.json").write_text(facts.replace('"cat"', '"zebra"'))
+    words += ["--set", "training.total_iterations=2", "--resume"]
+    assert contragan(capsys, *words)[0] == 0
+    assert open_run(tmp_path / "out").dataset.class_names == ("cat", "dog")
 
 
 def test_a_full_disk_leaves_nothing_half_written(
@@ -320,7 +332,7 @@ def test_output_that_is_no_folder(
     refused(capsys, [*words, str(tmp_path / "file")], "is a file")
     refused(capsys, [*words, str(tmp_path / "folder")], "not empty")
     assert (tmp_path / "folder" / "mine.txt").read_text() == "mine"
-    refused(capsys, [*words, str(tmp_path / "none"), "--resume"], "no run in")
+    refused(capsys, [*words, str(tmp_path / "folder"), "--resume"], "not empty and holds no run")
 
 
 def test_checkpoints_that_do_not_fit(

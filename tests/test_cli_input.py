@@ -42,11 +42,11 @@ def run(trained_run: Path, tmp_path: Path) -> Path:
 
 
 def name_classes(run: Path, names: dict[str, str]) -> None:
-    """Rename classes of a run."""
-    file = run / "dataset.json"
-    facts = json.loads(file.read_text())
-    facts["class_names"] = [names.get(name, name) for name in facts["class_names"]]
-    file.write_text(json.dumps(facts))
+    """Rename classes of a run, as if it had been trained on such names."""
+    for file in (run / "dataset.json", *run.glob("checkpoints/*/manifest.json")):
+        facts = json.loads(file.read_text())
+        facts["class_names"] = [names.get(name, name) for name in facts["class_names"]]
+        file.write_text(json.dumps(facts))
 
 
 @pytest.mark.parametrize(

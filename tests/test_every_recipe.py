@@ -6,8 +6,8 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from contragan.augmentation import Augmentation
-from contragan.build import build
 from contragan.catalog import recipe_names
+from contragan.gan import build
 from contragan.randomness import random_generator
 from contragan.recipe import Recipe, load_recipe
 from contragan.training.objective import Objective

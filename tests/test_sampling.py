@@ -6,8 +6,10 @@ import pytest
 import torch
 
 import contragan
+from contragan.devices import find_device
 from contragan.errors import UserError
-from contragan.sampling import ImageSampler
+from contragan.metrics import evaluation_mode
+from contragan.sampling import ImageSampler, standing_batches
 
 
 def test_shape_and_order(trained_run: Path) -> None:
@@ -101,3 +103,49 @@ def test_bad_requests(
 ) -> None:
     with pytest.raises(UserError, match=expected):
         contragan.load(trained_run).sample(classes=classes, num=num)
+
+
+def test_batch_norm_statistics(trained_run: Path) -> None:
+    """Standing ones are those of an evaluation; each choice gives images of its own."""
+    images = {}
+    for kind in ("running", "batch", "standing"):
+        model = contragan.load(trained_run, batch_norm=kind)
+        before = {name: value.clone() for name, value in model.generator.state_dict().items()}
+        images[kind] = model.sample(num=20, seed=4)
+        assert torch.equal(images[kind], model.sample(num=20, seed=4))
+        for name, value in model.generator.state_dict().items():
+            torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert torch.equal(images["running"], contragan.load(trained_run).sample(num=20, seed=4))
+    assert not torch.equal(images["standing"], images["running"])
+    assert not torch.equal(images["standing"], images["batch"])
+    model = contragan.load(trained_run)
+    settings, counts = model.run.recipe.evaluation, model.run.dataset.class_counts
+    draw = standing_batches(model.generator, counts, settings.batch_size, seed=4)
+    with evaluation_mode(
+        model.generator, "standing", forward=draw, batches=settings.standing_batches
+    ):
+        expected = ImageSampler(model.generator, 4)(torch.arange(10).repeat(2))
+    assert torch.equal(images["standing"], expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gpu", "--device gpu is not a device"),
+        ("meta", "--device meta is not a device"),
+        ("cuda", "PyTorch finds no GPU here"),
+    ],
+)
+def test_devices(
+    trained_run: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device("auto") == torch.device("cpu") == find_device("cpu")
+    with pytest.raises(UserError, match=expected):
+        contragan.load(trained_run, device=name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_device("auto") == torch.device("cuda")
+    assert find_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(UserError, match="the last GPU here is cuda:1"):
+        find_device("cuda:2")

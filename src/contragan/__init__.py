@@ -10,10 +10,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contragan.build import build as build
     from contragan.conditioning import ConditionalContrastiveLoss as ConditionalContrastiveLoss
     from contragan.discriminator import Discriminator as Discriminator
     from contragan.errors import UserError as UserError
+    from contragan.gan import build as build
     from contragan.networks import build_generator as build_generator
     from contragan.networks import build_trunk as build_trunk
     from contragan.recipe import load_recipe as load_recipe
@@ -25,7 +25,7 @@ _HOMES = {
     "ConditionalContrastiveLoss": "contragan.conditioning",
     "Discriminator": "contragan.discriminator",
     "UserError": "contragan.errors",
-    "build": "contragan.build",
+    "build": "contragan.gan",
     "build_generator": "contragan.networks",
     "build_trunk": "contragan.networks",
     "load": "contragan.sampling",

@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class ToldByFirst(UserError):
+    """A UserError that the first of several processes raises too, and says."""

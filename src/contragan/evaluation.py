@@ -22,6 +22,7 @@ from contragan.data import (
     load_dataset,
     load_image_set,
 )
+from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.files import writing_failed
 from contragan.images import paired_rows, save_image
@@ -43,11 +44,10 @@ from contragan.metrics import (
 )
 from contragan.networks import Generator
 from contragan.published import with_published
-from contragan.randomness import random_generator
 from contragan.recipe import Recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import Run, open_run
-from contragan.sampling import ImageSampler, find_trained, require_memory
+from contragan.sampling import ImageSampler, find_trained, require_memory, standing_batches
 
 SHOWN = {
     "frechet_distance": "Fréchet distance",
@@ -92,7 +92,9 @@ class Evaluator:
             evaluation_mode(
                 self.generator,
                 self.config.batch_norm,
-                forward=self._standing_batch(),
+                forward=standing_batches(
+                    self.generator, self.reference.class_counts, self.config.batch_size, self.seed
+                ),
                 batches=self.config.standing_batches,
             ),
         ):
@@ -110,19 +112,6 @@ class Evaluator:
                 closest_pairs=self.closest_pairs,
                 made_by=training_facts(self.recipe, iteration),
             )
-
-    def _standing_batch(self) -> Callable[[], object]:
-        sampler = ImageSampler(self.generator, self.seed, purpose="standing statistics")
-        weights = torch.from_numpy(self.reference.class_counts).double()
-        random = random_generator(torch.device("cpu"), self.seed, "standing statistics labels")
-
-        def draw() -> object:
-            labels = torch.multinomial(
-                weights, self.config.batch_size, replacement=True, generator=random
-            )
-            return sampler.floats(labels)
-
-        return draw
 
 
 def training_facts(recipe: Recipe, iteration: int) -> Training:
@@ -171,12 +160,15 @@ def load_splits(
     *,
     skip_unreadable: bool = False,
     needs_classes: bool = True,
-    class_order: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
     """The training and the test images, showing progress where they must be decoded first.
 
-    Says what of the data was left out or read otherwise than it may be meant. ``class_order`` are
-    the class names of a run that goes on, or is evaluated.
+    Says what of the data was left out or read otherwise than it may be meant. ``class_names`` are
+    those of a run that goes on, or is evaluated: the classes get its order.
+
+    Raises:
+        UserError: the data cannot be read, or has other classes than ``class_names``.
     """
     found = []
     for split in ("train", "test"):
@@ -188,10 +180,12 @@ def load_splits(
                     root=root,
                     skip_unreadable=skip_unreadable,
                     needs_classes=needs_classes,
-                    class_order=class_order,
+                    class_order=class_names,
                     progress=partial(progress, f"decoding {split} images"),
                 )
             )
+    if class_names is not None:
+        check_classes(class_names, found[0].class_names)
     say_of_data(found, console)
     return found[0], found[1]
 
@@ -221,6 +215,7 @@ class Choice:
     skip_unreadable: bool = False
     reading: Reading = field(default_factory=Reading)
     seed: int = 0
+    device: str = "auto"
 
     def config(self, otherwise: EvaluationConfig) -> EvaluationConfig:
         """The named protocol, or ``otherwise``, with the settings that were given changed.
@@ -274,7 +269,7 @@ def evaluate_run(
     if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
         option = "--data" if choice.data else "--skip-unreadable"
         raise UserError(f"{option} means nothing to a run on digits, which are no files: leave out")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = find_device(choice.device)
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
@@ -283,9 +278,13 @@ def evaluate_run(
         console,
         skip_unreadable=choice.skip_unreadable,
         needs_classes=run.recipe.needs_classes,
-        class_order=run.dataset.class_names,
+        class_names=run.dataset.class_names if run.dataset.knows_names else None,
     )
-    check_classes(run, train)
+    if train.num_classes != run.dataset.num_classes:
+        raise UserError(
+            f"the run in {run.path} has {run.dataset.num_classes} classes, but the data has "
+            f"{train.num_classes}: give the data it was trained on as --data"
+        )
     if run.dataset.fingerprint not in {"", train.fingerprint}:
         note(
             console,
@@ -348,7 +347,7 @@ def evaluate_files(
     height, width, channels = sets[1].images.shape[1:]
     extractor = load_extractor(
         config.features,
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        device=find_device(choice.device),
         weights=choice.weights,
         resize=config.resize,
         precision=config.precision,
@@ -427,20 +426,24 @@ def compare_runs(paths: list[Path]) -> Table:
     return comparison_table(records)
 
 
-def check_classes(run: Run, dataset: ImageDataset) -> None:
-    """Raises UserError where a data set's classes are not those that a run was trained on.
-
-    An imported run may know no names, only numbers; then the number of classes has to do.
-    """
-    numbers = tuple(str(index) for index in range(dataset.num_classes))
-    if run.dataset.class_names == numbers and not run.dataset.fingerprint:
+def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
+    """Raises UserError where data has not the classes that a run was trained on, in their order."""
+    if tuple(trained) == tuple(found):
         return
-    if dataset.class_names != run.dataset.class_names:
-        raise UserError(
-            f"the run in {run.path} was trained on {run.dataset.num_classes} classes "
-            f"({', '.join(run.dataset.class_names[:4])}, ...), but the data has "
-            f"{dataset.num_classes} ({', '.join(dataset.class_names[:4])}, ...)"
-        )
+    missing = [name for name in trained if name not in set(found)]
+    new = [name for name in found if name not in set(trained)]
+    told = [
+        f"{what} {_some(names)}" for what, names in (("lacks", missing), ("adds", new)) if names
+    ]
+    problem = " and ".join(told) if told else f"has them in another order ({_some(list(found))})"
+    raise UserError(
+        f"the run was trained on {len(trained)} classes ({_some(list(trained))}), but the data "
+        f"{problem}: give the data that the run began with as --data"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:

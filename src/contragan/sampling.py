@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from contragan.data.memory import fits_in_memory
+from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.files import expanded
+from contragan.metrics import evaluation_mode
+from contragan.metrics.batch_norm import BatchNormMode
 from contragan.networks import Generator
 from contragan.randomness import random_generator
 from contragan.runs.run import Run, Trained, is_run, load_trained
@@ -88,10 +93,34 @@ class ImageSampler:
         return to_uint8(self.floats(labels))
 
 
-class Model:
-    """A trained generator with its class names: what :func:`load` returns."""
+def standing_batches(
+    generator: Generator, class_counts: Sequence[int] | NDArray[np.int64], size: int, seed: int
+) -> Callable[[], object]:
+    """A function that sends one batch of fresh samples through a generator, labels as in the data.
 
-    def __init__(self, trained: Trained, device: torch.device) -> None:
+    For :func:`evaluation_mode`'s standing statistics: each call makes the next batch.
+    """
+    sampler = ImageSampler(generator, seed, purpose="standing statistics")
+    weights = torch.as_tensor(class_counts).double()
+    random = random_generator(torch.device("cpu"), seed, "standing statistics labels")
+
+    def draw() -> object:
+        return sampler.floats(torch.multinomial(weights, size, replacement=True, generator=random))
+
+    return draw
+
+
+class Model:
+    """A trained generator with its class names: what :func:`load` returns.
+
+    ``batch_norm`` is which statistics it uses: those of training, of each batch (an image then
+    depends on the others of its batch), or standing ones, from samples made beforehand.
+    """
+
+    def __init__(
+        self, trained: Trained, device: torch.device, batch_norm: BatchNormMode = "running"
+    ) -> None:
+        self.batch_norm = batch_norm
         self.run: Run = trained.run
         self.iteration = trained.iteration
         self.notes = trained.notes
@@ -190,8 +219,18 @@ class Model:
     ) -> Iterator[UInt8[Tensor, "B C H W"]]:
         """Images for ``labels`` (N,), a batch at a time on the CPU, so that N may be a million."""
         sampler = ImageSampler(self.generator, seed, truncation=truncation)
-        for part in torch.split(labels, batch_size):
-            yield sampler(part).cpu()
+        settings = self.run.recipe.evaluation
+        standing = standing_batches(
+            self.generator, self.run.dataset.class_counts, settings.batch_size, seed
+        )
+        with evaluation_mode(
+            self.generator,
+            self.batch_norm,
+            forward=standing,
+            batches=settings.standing_batches,
+        ):
+            for part in torch.split(labels, batch_size):
+                yield sampler(part).cpu()
 
     def sample(
         self,
@@ -239,15 +278,25 @@ def find_trained(path: Path, which: str = "best", ema: bool | None = None) -> Tr
     return load_trained(checkpoint_at(path) or path, which, ema)
 
 
-def load(run: str | Path, *, which: str = "best", device: str = "cpu") -> Model:
+def load(
+    run: str | Path,
+    *,
+    which: str = "best",
+    device: str = "cpu",
+    batch_norm: BatchNormMode = "running",
+) -> Model:
     """Load a trained generator from a run's folder or one of its checkpoints.
 
     Args:
         run: the folder that ``contragan train`` wrote, or a ``checkpoints/step-XXXXXXX`` in it.
         which: ``"best"`` (by Fréchet distance, where the run was evaluated) or ``"last"``.
-        device: where to generate.
+        device: where to generate: ``"cpu"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is
+            one. The same seed gives the same images but for rounding.
+        batch_norm: ``"running"``, ``"batch"`` or ``"standing"``, see :class:`Model`.
 
     Raises:
-        UserError: no run, no usable checkpoint, or weights of another architecture.
+        UserError: no run, no usable checkpoint, weights of another architecture, or no such
+            device.
     """
-    return Model(find_trained(Path(run), which), torch.device(device))
+    where = find_device(device)
+    return Model(find_trained(Path(run), which), where, batch_norm)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from contragan.build import GAN, build
 from contragan.data import load_dataset
 from contragan.errors import UserError
 from contragan.files import check_writable
+from contragan.gan import GAN, build
 from contragan.recipe import Recipe
 from contragan.runs.checkpoint import save_checkpoint
 from contragan.runs.run import DatasetFacts, Run, is_free

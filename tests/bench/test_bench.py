@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_refused_with_the_setting_to_change(
 
 def test_the_estimate_holds_what_autograd_keeps(tiny: list[str]) -> None:
     """The larger graph of the two steps, on real tensors at the recipe's own batch size."""
-    from contragan.build import build
+    from contragan.gan import build
     from contragan.layers import set_plain
 
     recipe = load_recipe("digits/contragan", [*tiny, "training.batch_size=48"])

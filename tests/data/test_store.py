@@ -227,7 +227,7 @@ def test_without_locks_the_first_to_finish_wins(
     def unsupported(*args: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("contragan.data.locking.fcntl.flock", unsupported)
+    monkeypatch.setattr("fcntl.flock", unsupported)
     raced = []
 
     def other_process(done: int, total: int) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from training.test_step import make
 
-from contragan.build import build
+from contragan.gan import build
 from contragan.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from contragan.runs.log import read_metrics
 from contragan.training.setup import Request

@@ -10,7 +10,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
-from contragan.build import build
+from contragan.gan import build
 from contragan.networks import Generator
 from contragan.recipe import EMAConfig, load_recipe
 from contragan.training.ema import EMA

@@ -1,5 +1,6 @@
 """A run that is stopped anywhere and resumed equals one that was not, bit by bit."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from contragan.evaluation import Choice, Evaluator, evaluate_run
 from contragan.metrics import EvaluationRecord
 from contragan.recipe import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
+from contragan.runs.lock import RunLock
 from contragan.runs.log import read_metrics
 from contragan.training.setup import Request
 from contragan.training.terms import TermMeter
@@ -316,3 +318,88 @@ def test_records_are_json_with_units(tmp_path: Path, tiny: list[str]) -> None:
     run(tmp_path / "run", tiny, 4)
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         assert {"step", "name", "value", "unit"} <= json.loads(line).keys()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_resuming_nothing_begins(
+    tmp_path: Path, tiny: list[str], exists: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a job which is requeued needs one command line only."""
+    out = tmp_path / "run"
+    if exists:
+        out.mkdir()
+    recipe = load_recipe("digits/contragan", [*tiny, "training.total_iterations=2"])
+    request = Request("digits/contragan", recipe, out=out, resume=True)
+    assert train(request, Console(width=300)).iteration == 2
+    assert f"there is no run in {out} yet, starting from the beginning" in capsys.readouterr().out
+    run(tmp_path / "whole", tiny, 2)
+    assert_same_run(tmp_path / "whole", out)
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_smaller_total_trains_and_changes_nothing(tmp_path: Path, tiny: list[str]) -> None:
+    out = tmp_path / "run"
+    assert run(out, tiny, 4).lines()[0] == "finished at iteration 4"
+    before = content(out)
+    outcome = run(out, tiny, 3, resume=True)
+    assert outcome.lines()[0] == "nothing was trained: the run is at iteration 4 already"
+    assert outcome.exit_code == 0
+    assert content(out) == before
+    outcome = run(out, tiny, 4, resume=True)
+    assert outcome.lines()[0] == "nothing was trained: the run is at iteration 4 already"
+    assert run(out, tiny, 6, resume=True).lines()[0] == "finished at iteration 6"
+
+
+def test_a_folder_in_which_another_process_trains(tmp_path: Path, tiny: list[str]) -> None:
+    out = tmp_path / "run"
+    run(out, tiny, 2)
+    lock = RunLock(out)
+    lock.take()
+    before = content(out)
+    for resume in (False, True):
+        with pytest.raises(UserError, match=rf"process {os.getpid()} on .* is training in {out}"):
+            run(out, tiny, 4, resume=resume)
+    assert content(out) == before
+    # Whoever evaluates only adds a line to the log.
+    evaluate_run(out, Choice(seed=7), QUIET, which="last", ema=None)
+    lock.release()
+    run(out, tiny, 4, resume=True)
+    names = [record["name"] for record in read_metrics(out / "metrics.jsonl")]
+    assert names.count("evaluation") == 1
+
+
+class Planted:
+    """An object that only code can make."""
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        ({"iteration": 2, "object": Planted()}, "holds other objects than tensors"),
+        ([1, 2], "does not hold a trainer's state"),
+        ({"iteration": 2}, "is not the state of this recipe's trainer"),
+        (None, "is damaged"),
+    ],
+)
+def test_a_trainer_s_state_that_is_none(
+    tmp_path: Path, tiny: list[str], trainer: object, message: str
+) -> None:
+    out = tmp_path / "run"
+    run(out, tiny, 2)
+    file = last(out) / "trainer.pt"
+    if trainer is None:
+        file.write_bytes(b"no archive")
+    else:
+        torch.save(trainer, file)
+    manifest = json.loads((last(out) / "manifest.json").read_text())
+    manifest["sha256"]["trainer.pt"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (last(out) / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=message):
+        run(out, tiny, 4, resume=True)

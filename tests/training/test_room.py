@@ -6,8 +6,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from contragan.build import build
 from contragan.errors import UserError
+from contragan.gan import build
 from contragan.recipe import load_recipe
 from contragan.training import room
 from contragan.training.setup import Request

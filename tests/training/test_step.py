@@ -8,8 +8,8 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from contragan.build import GAN, build
 from contragan.data import BatchSource, LabelSampler, load_dataset
+from contragan.gan import GAN, build
 from contragan.layers import SharedWeights
 from contragan.recipe import Recipe, load_recipe
 from contragan.spectral_norm import SpectralNorm

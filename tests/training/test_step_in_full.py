@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from contragan.augmentation import Augmentation
 from contragan.augmentation.ada import AdaptiveConfig
 from contragan.augmentation.diff_augment import DiffAugmentConfig
-from contragan.build import build
 from contragan.data import BatchSource, LabelSampler, load_dataset
+from contragan.gan import build
 from contragan.recipe import Recipe, load_recipe
 from contragan.training.objective import Objective
 from contragan.training.step import Step

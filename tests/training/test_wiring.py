@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 
 from contragan.bench.measure import BenchRequest, set_up
-from contragan.build import build
 from contragan.errors import UserError
+from contragan.gan import build
 from contragan.recipe import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.training.setup import Request, Setup

@@ -18,10 +18,10 @@ from contragan.bench.memory import check_memory, forget_peak, peak_memory
 from contragan.bench.profile import Operator, operators
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
-from contragan.build import build
 from contragan.console import note
 from contragan.data import DataConfig, ImageDataset, load_dataset
 from contragan.errors import UserError
+from contragan.gan import build
 from contragan.recipe import Recipe
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.captured import WARMUP
@@ -217,7 +217,7 @@ def set_up(request: BenchRequest, console: Console) -> tuple[Setup, int]:
     recipe = request.recipe
     if recipe.training.precision == "bf16" and not bf16_is_fast():
         note(console, "note: this machine has no bf16 arithmetic of its own, measuring in fp32")
-    fabric = start_processes(Request(request.name, recipe, seed=request.seed))
+    fabric = start_processes(Request(request.name, recipe, seed=request.seed), console)
     device = fabric.device
     num_classes = len(recipe.data.classes or ()) or CLASSES.get(recipe.data.kind, 10)
     if request.data is None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from contragan.build import GAN
+from contragan.gan import GAN
 from contragan.layers import set_plain
 from contragan.recipe import AdamConfig, TrainingConfig
 from contragan.training.step import Step, frozen

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from contragan.errors import UserError
+from contragan.errors import ToldByFirst, UserError
 
 app = typer.Typer(
     name="contragan",
@@ -40,6 +40,9 @@ def main() -> NoReturn:
         code = app(standalone_mode=False) or 0
     except UsageProblem as error:
         code = _refuse(_usage(error))
+    except ToldByFirst:
+        # A launcher that sees another process fail may end the first before it has said so.
+        code = 0
     except UserError as error:
         code = _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from contragan.cli.options import (
+    BatchNorm,
+    Device,
     JsonFile,
     Seed,
     SkipUnreadable,
@@ -54,6 +56,8 @@ def sample(
         ),
     ] = Path("samples.png"),
     which: Which = "best",
+    batch_norm: BatchNorm = None,
+    device: Device = "auto",
 ) -> None:
     """Generate images of chosen classes; needs no data set."""
     from contragan.console import make_console, note
@@ -62,7 +66,7 @@ def sample(
 
     console = make_console()
     refuse_which_checkpoint(context, run)
-    model = load(run, which=which)
+    model = load(run, which=which, device=device, batch_norm=batch_norm or "running")
     for line in model.notes:
         note(console, f"note: {line}")
     names = None if not classes else model.split_names(classes)
@@ -92,10 +96,6 @@ Features = Annotated[
 NumImages = Annotated[int | None, typer.Option(min=2, help="How many images to generate.")]
 Reference = Annotated[
     Literal["train", "test"] | None, typer.Option(help="Which real images to compare with.")
-]
-BatchNorm = Annotated[
-    Literal["running", "batch", "standing"] | None,
-    typer.Option(help="Which batch-norm statistics the generator uses."),
 ]
 Metrics = Annotated[
     str | None, typer.Option(help="Metrics separated by commas; an unknown one lists them.")
@@ -130,9 +130,19 @@ ValueRange = Annotated[
     typer.Option(metavar="LOW,HIGH", help="Values that become 0 and 255 in images above 8 bits."),
 ]
 
+
 _OF_RUNS = {"num", "reference", "batch_norm", "data", "seed", "which", "ema"}
 _OF_SETS = {"resolution", "background", "value_range"}
-_OF_SCORES = {"protocol", "features", "metrics", "probe_images", "resize", "weights", "json_file"}
+_OF_SCORES = {
+    "protocol",
+    "features",
+    "metrics",
+    "probe_images",
+    "resize",
+    "weights",
+    "json_file",
+    "device",
+}
 
 
 def evaluate(
@@ -156,6 +166,7 @@ def evaluate(
     seed: Seed = 0,
     which: Which = "best",
     ema: Ema = None,
+    device: Device = "auto",
     json_file: JsonFile = None,
 ) -> None:
     """Score a generator, or images that anything generated, with the whole protocol."""
@@ -186,6 +197,7 @@ def evaluate(
         skip_unreadable=skip_unreadable,
         reading=make_reading(resolution, background, value_range, skip_unreadable),
         seed=seed,
+        device=device,
     )
     if len(places) > 2:
         raise UserError(

@@ -28,6 +28,13 @@ StepOption = Annotated[
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
 ]
+Device = Annotated[
+    str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or one GPU as cuda:1.")
+]
+BatchNorm = Annotated[
+    Literal["running", "batch", "standing"] | None,
+    typer.Option(help="Which batch-norm statistics the generator uses."),
+]
 Which = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run.")]
 JsonFile = Annotated[
     Path | None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from contragan.cli.options import (
+    Device,
     Overrides,
     Recipe,
     Seed,
@@ -31,14 +32,24 @@ def train(
         typer.Option(help="Folder of the run; default runs/RECIPE/SEED.", callback=expanded_path),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+        bool,
+        typer.Option("--resume", help="Go on from the last checkpoint; begin where there is none."),
     ] = False,
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Save and stop after so many minutes.")
     ] = None,
     skip_unreadable: SkipUnreadable = False,
-    devices: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    device: Device = "auto",
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes on this machine; default as torchrun or SLURM say."),
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines; default as torchrun or SLURM say.")
+    ] = None,
+    wait_minutes: Annotated[
+        float, typer.Option(min=0.01, help="How long processes wait for each other.")
+    ] = 30,
     step: StepOption = "eager",
 ) -> None:
     """Train a GAN from a recipe."""
@@ -58,6 +69,8 @@ def train(
         skip_unreadable=skip_unreadable,
         devices=devices,
         nodes=nodes,
+        device=device,
+        wait_minutes=wait_minutes,
         step=step,
     )
     console = make_console()

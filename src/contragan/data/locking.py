@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""What a file system without locks answers, as some networks' do."""
+
+
+def file_lock(path: Path) -> BaseFileLock:
+    """A lock that the system frees when its process dies, however it dies."""
+    # No file as a stand-in where there are no locks: a killed process would leave it for ever.
+    return FileLock(path, thread_local=False, fallback_to_soft=False)
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[bool]:
     """Hold the lock file ``path``; other processes wait. It is removed afterwards.
 
-    The kernel frees the lock of a process that dies. Yields false where the file system has no
-    locks: then nobody waits, and whoever asked must still be right, if slower.
+    Yields false where the file system has no locks: then nobody waits, and whoever asked must
+    still be right, if slower.
     """
-    descriptor, held = _acquire(path)
+    guard, held = file_lock(path), True
+    try:
+        guard.acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        held = False
     try:
         yield held
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _acquire(path: Path) -> tuple[int, bool]:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            return descriptor, False
-        except BaseException:  # an interrupt while waiting
-            os.close(descriptor)
-            raise
-        # The holder before us removed the file: then ours is no longer the one others open.
-        try:
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor, True
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
+        with suppress(OSError):  # Windows removes it by itself
+            path.unlink(missing_ok=True)
+        guard.release()

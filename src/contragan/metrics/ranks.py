@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from contragan.errors import UserError
+from contragan.errors import ToldByFirst, UserError
 from contragan.metrics.frechet import Moments
 
 
@@ -92,7 +92,7 @@ class Ranks:
             distributed.all_gather_object(problems, problem)
         for found in problems:
             if found is not None:
-                raise UserError(found)
+                raise ToldByFirst(found) if self.rank else UserError(found)
 
     def _gather(self, value: Tensor) -> Tensor:
         """Values (1, ...) of all ranks as (world, ...), on the CPU."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 import re
 import shutil
 from collections.abc import Mapping
@@ -221,6 +222,25 @@ def load_exactly(network: nn.Module, state: dict[str, Tensor], where: str) -> No
 
 
 def load_trainer(path: Path) -> dict[str, Any]:
-    """The trainer's state of a checkpoint, read without running code from the file."""
-    state: dict[str, Any] = torch.load(path / "trainer.pt", map_location="cpu", weights_only=True)
+    """The trainer's state of a checkpoint, read without running code from the file.
+
+    Raises:
+        DamagedCheckpoint: the file cannot be read, or holds something else.
+    """
+    file = path / "trainer.pt"
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DamagedCheckpoint(
+            f"{file} is damaged, or holds other objects than tensors and plain values, which could "
+            "run code and are not loaded"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise DamagedCheckpoint(f"checkpoint file {file} is damaged: {_line(error)}") from error
+    if not isinstance(state, dict) or not isinstance(state.get("iteration"), int):
+        raise DamagedCheckpoint(f"checkpoint file {file} does not hold a trainer's state")
     return state
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

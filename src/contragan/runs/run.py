@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contragan.build import build
 from contragan.errors import UserError
 from contragan.files import read_text, write_text
+from contragan.gan import build
 from contragan.networks import Generator
 from contragan.recipe import Recipe, dump_recipe, parse_recipe
 from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
+from contragan.runs.lock import HOLDER, LOCK, is_leftover
 
 RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
 
@@ -32,6 +34,25 @@ class DatasetFacts:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def knows_names(self) -> bool:
+        """False for a run imported without its data, whose classes have numbers only."""
+        numbers = tuple(str(index) for index in range(self.num_classes))
+        return bool(self.fingerprint) or self.class_names != numbers
+
+    def named(self, class_names: Sequence[str], checkpoint: str) -> DatasetFacts:
+        """These facts with a checkpoint's class names: they are the ones its network draws.
+
+        Raises:
+            UserError: the checkpoint has another number of classes.
+        """
+        if len(class_names) != self.num_classes:
+            raise UserError(
+                f"{checkpoint} was trained on {len(class_names)} classes, but its run's {DATASET} "
+                f"names {self.num_classes}"
+            )
+        return replace(self, class_names=tuple(class_names))
 
 
 @dataclass(frozen=True)
@@ -87,8 +108,8 @@ def is_run(path: Path) -> bool:
 
 def is_free(path: Path) -> bool:
     """Whether a folder is empty, or holds what :meth:`Run.write` had written when it was killed."""
-    names = {item.name for item in path.iterdir()}
-    names -= {name for name in names if name.startswith(".") and name.endswith(".tmp")}
+    names = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
+    names -= {name for name in names if is_leftover(name)}
     # A recipe alone is somebody's own.
     return names in (set(), {ENVIRONMENT}, {ENVIRONMENT, RECIPE})
 
@@ -159,12 +180,10 @@ def load_trained(path: Path, which: str = "best", ema: bool | None = None) -> Tr
             notes += more
         checkpoint = named
     manifest = verify(checkpoint)
-    classes = manifest["class_names"]
-    if len(classes) != run.dataset.num_classes:
-        raise UserError(
-            f"{checkpoint} was trained on {len(classes)} classes, but {run.path / DATASET} names "
-            f"{run.dataset.num_classes}"
-        )
+    facts = run.dataset.named(manifest["class_names"], str(checkpoint))
+    if facts != run.dataset:
+        notes.append(f"{run.path / DATASET} names other classes than {checkpoint}, which counts")
+        run = replace(run, dataset=facts)
     has_ema = "generator_ema.safetensors" in manifest["sha256"]
     if ema and not has_ema:
         raise UserError(f"{checkpoint} holds no moving average (its recipe has training.ema null)")

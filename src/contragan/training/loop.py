@@ -13,6 +13,7 @@ from torch import nn
 from contragan.distributed import largest, world_size
 from contragan.recipe import TrainingConfig
 from contragan.runs.checkpoint import (
+    DamagedCheckpoint,
     checkpoints,
     evaluation_facts,
     load_network,
@@ -27,6 +28,7 @@ from contragan.runs.log import MetricsLog
 from contragan.runs.writer import Writer
 from contragan.training.display import Display
 from contragan.training.ema import EMA
+from contragan.training.forecast import Forecast
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.terms import NonFiniteLoss, TermMeter
@@ -58,6 +60,8 @@ class Seconds:
     ema: float = 0.0
     total: float = 0.0
     iterations: int = 0
+    evaluation: float | None = None
+    """Of the last evaluation; None before there was one."""
 
     def outside_steps(self) -> float:
         """Share of an iteration's time that is not spent in the D and G steps."""
@@ -128,10 +132,12 @@ class Loop:
             self.draw_samples(0)
         if self._evaluation_due:
             self._score()
+        forecast = Forecast(self.config.total_iterations, self.iteration)
         mark = time.perf_counter()
         while self.iteration < self.config.total_iterations:
             self.writer.check()
             self._iterate()
+            self._foretell(forecast)
             if self._due(self.config.log_every_iterations):
                 speed = self.config.log_every_iterations / (time.perf_counter() - mark)
                 self._write_log(speed)
@@ -182,6 +188,16 @@ class Loop:
         self.seconds.total += time.perf_counter() - start
         self.seconds.iterations += 1
 
+    def _foretell(self, forecast: Forecast) -> None:
+        every, total = self.config.evaluate_every_iterations, self.config.total_iterations
+        # The last iteration is evaluated whether it is due or not.
+        evaluations = 0 if every is None else -(-total // every) - self.iteration // every
+        line = forecast.line(
+            self.iteration, self.seconds.total, evaluations, self.seconds.evaluation
+        )
+        if line is not None:
+            self.display.line(line)
+
     def _due(self, every: int | None) -> bool:
         return every is not None and self.iteration % every == 0
 
@@ -225,7 +241,9 @@ class Loop:
         if self.evaluated:
             return
         self._check()
+        start = time.perf_counter()
         score = self.evaluate(self.iteration)
+        self.seconds.evaluation = time.perf_counter() - start
         if self.log is not None:
             for line in score.lines:
                 self.log.record(line)
@@ -292,7 +310,12 @@ class Loop:
         """
         for name, module in self.networks.items():
             load_network(checkpoint, name, module)
-        self.load_state_dict(load_trainer(checkpoint))
+        try:
+            self.load_state_dict(load_trainer(checkpoint))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise DamagedCheckpoint(
+                f"{checkpoint / 'trainer.pt'} is not the state of this recipe's trainer: {error!r}"
+            ) from error
         self.display.start(self.iteration)
         self.saved = True
         facts = evaluation_facts(checkpoint)

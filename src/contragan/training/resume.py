@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from contragan.console import note
 from contragan.errors import UserError
 from contragan.recipe import Recipe
 from contragan.runs.checkpoint import newest_whole, verify
-from contragan.runs.run import Run, is_free, is_run, open_run
+from contragan.runs.run import DatasetFacts, Run, is_free, is_run, open_run
 
 _FREE_TO_CHANGE = {
     "training": {
@@ -26,24 +27,41 @@ _FREE_TO_CHANGE = {
 """Settings that a resumed run may change: they decide when things happen, not what is trained."""
 
 
-def check_folder(folder: Path, recipe: Recipe, seed: int, *, resume: bool) -> None:
-    """Refuse a folder that holds something else than what is asked for.
+@dataclass(frozen=True)
+class Earlier:
+    """What a resumed run goes on from.
+
+    ``checkpoint`` is None where the run was stopped before its first. ``dataset`` is what the run
+    began with, under the class names of the checkpoint: a network knows its classes by their
+    places only.
+    """
+
+    dataset: DatasetFacts
+    checkpoint: Path | None
+
+
+def check_folder(
+    folder: Path, recipe: Recipe, seed: int, console: Console, *, resume: bool
+) -> Earlier | None:
+    """What to go on from, or None to begin; refuses a folder that holds something else.
 
     Raises:
-        UserError: a file, another run, other files, or a run with other settings.
+        UserError: another run, other files, a run with other settings, or no usable checkpoint.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; give a folder")
+    is_new = not folder.exists() or is_free(folder)
     if not resume:
         if is_run(folder):
             raise UserError(
                 f"{folder} holds another run: add --resume to go on with it, or give another --out"
             )
-        if folder.is_dir() and not is_free(folder):
+        if not is_new:
             raise UserError(f"{folder} is not empty and holds no run: give another --out")
-        return
-    if not folder.exists() or is_free(folder):
-        raise UserError(f"--resume: there is no run in {folder}")
+        return None
+    if is_new:
+        note(console, f"note: there is no run in {folder} yet, starting from the beginning")
+        return None
+    if not is_run(folder):
+        raise UserError(f"--resume: {folder} is not empty and holds no run: give another --out")
     saved = open_run(folder)
     if saved.seed != seed:
         raise UserError(f"{folder} was trained with --seed {saved.seed}, not {seed}")
@@ -57,6 +75,7 @@ def check_folder(folder: Path, recipe: Recipe, seed: int, *, resume: bool) -> No
             f"{folder} holds a run with other settings ({', '.join(changed[:4])}): resume it with "
             "the settings it began with, or give another --out"
         )
+    return find_checkpoint(saved, console)
 
 
 def allowed(key: str) -> bool:
@@ -79,30 +98,37 @@ def differences(left: dict[str, Any], right: dict[str, Any], prefix: str = "") -
     return found
 
 
-def find_checkpoint(run: Run, console: Console) -> Path | None:
-    """The checkpoint to go on from; None where the run was stopped before its first."""
-    saved = open_run(run.path).dataset
-    if saved.num_classes != run.dataset.num_classes:
-        raise UserError(
-            f"the run in {run.path} has {saved.num_classes} classes, but the data has "
-            f"{run.dataset.num_classes}: give the data it began with as --data, or another --out"
-        )
-    if saved.fingerprint != run.dataset.fingerprint:
-        note(
-            console,
-            f"note: the training data is not what {run.path} began with; the run goes on with what "
-            "--data holds now, and is not the run it would have been",
-        )
-    if not any(run.checkpoints.glob("step-*")):
+def find_checkpoint(saved: Run, console: Console) -> Earlier:
+    """The checkpoint of a run to go on from."""
+    if not any(saved.checkpoints.glob("step-*")):
         note(console, "note: no checkpoint yet, starting from the beginning")
-        return None
-    checkpoint, damaged = newest_whole(run.checkpoints)
+        return Earlier(saved.dataset, None)
+    checkpoint, damaged = newest_whole(saved.checkpoints)
     for line in damaged:
         note(console, f"note: {line}; using {checkpoint.name}")
-    classes = verify(checkpoint)["class_names"]
-    if len(classes) != run.dataset.num_classes:
+    names = verify(checkpoint)["class_names"]
+    return Earlier(saved.dataset.named(names, str(checkpoint)), checkpoint)
+
+
+def same_data(
+    saved: DatasetFacts, found: DatasetFacts, run: Path, console: Console
+) -> DatasetFacts:
+    """The facts of a resumed run's data, which keeps its class names whatever happens.
+
+    Raises:
+        UserError: the data has another number of classes.
+    """
+    if saved.num_classes != found.num_classes:
         raise UserError(
-            f"{checkpoint} has {len(classes)} classes, but the data has {run.dataset.num_classes}: "
-            "give the data it began with as --data, or another --out"
+            f"the run in {run} has {saved.num_classes} classes, but the data has "
+            f"{found.num_classes}: give the data it began with as --data, or another --out"
         )
-    return checkpoint
+    if saved.fingerprint != found.fingerprint:
+        note(
+            console,
+            f"note: the training data is not what {run} began with; the run goes on with what "
+            "--data holds now, and is not the run it would have been",
+        )
+    if saved.knows_names:
+        return found
+    return replace(found, class_names=saved.class_names, fingerprint=saved.fingerprint)

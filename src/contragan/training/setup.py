@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 
-from contragan.allocation import keep_freed_memory
 from contragan.console import note
 from contragan.data import ImageDataset, describe_classes
 from contragan.errors import UserError
@@ -25,8 +22,11 @@ from contragan.fonts import illegible
 from contragan.images import GRID_ROWS
 from contragan.metrics import FeatureExtractor, Ranks
 from contragan.recipe import Recipe
-from contragan.runs.run import DatasetFacts, Run, is_run, open_run
-from contragan.training.resume import check_folder, find_checkpoint
+from contragan.runs.lock import RunLock
+from contragan.runs.run import DatasetFacts, Run
+from contragan.training.launch import find_launch
+from contragan.training.processes import start
+from contragan.training.resume import Earlier, check_folder, same_data
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ StepKind = Literal["eager", "compiled", "captured"]
 
 @dataclass(frozen=True)
 class Request:
-    """What ``contragan train`` was asked for."""
+    """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as it was started."""
 
     name: str
     recipe: Recipe
@@ -46,8 +46,10 @@ class Request:
     resume: bool = False
     max_minutes: float | None = None
     skip_unreadable: bool = False
-    devices: int = 1
-    nodes: int = 1
+    devices: int | None = None
+    nodes: int | None = None
+    device: str = "auto"
+    wait_minutes: float = 30.0
     step: StepKind = "eager"
 
     @property
@@ -69,36 +71,62 @@ class Setup:
     checkpoint: Path | None
     console: Console
     extractor: FeatureExtractor | None = None
+    lock: RunLock | None = None
 
 
 def set_up(request: Request, console: Console) -> Setup:
-    """Start the processes, and load the data and the features; nothing is written yet."""
-    recipe, folder = request.recipe, request.folder
+    """Start the processes, take the run's folder, and load the data and the features.
+
+    Nothing else is written yet.
+
+    Raises:
+        UserError: what was asked for cannot be trained here; names what to change.
+    """
+    fabric = start_processes(request, console)
+    if fabric.global_rank > 0:
+        console.quiet = True
+    lock = RunLock(request.folder)
     try:
-        check_folder(folder, recipe, request.seed, resume=request.resume)
+        earlier = on_first(fabric, lambda: take_folder(request, lock, console))
+        return load(request, fabric, lock, earlier, console)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def take_folder(request: Request, lock: RunLock, console: Console) -> Earlier | None:
+    """Take the run's folder for this training, if it may be; returns what to go on from."""
+    folder = request.folder
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; give a folder")
+    check_writable(folder, "--out")
+    if told := lock.take():
+        note(console, f"note: {told}")
+    try:
+        return check_folder(folder, request.recipe, request.seed, console, resume=request.resume)
     except OSError as error:
         raise UserError(
             f"--out {folder} cannot be read ({error.strerror}): give another"
         ) from error
-    fabric = start_processes(request)
-    if fabric.global_rank > 0:
-        console.quiet = True
+
+
+def load(
+    request: Request, fabric: Fabric, lock: RunLock, earlier: Earlier | None, console: Console
+) -> Setup:
+    """Load what a run needs."""
+    recipe = request.recipe
+    names = earlier.dataset.class_names if earlier and earlier.dataset.knows_names else None
 
     def load_images() -> tuple[ImageDataset, ImageDataset]:
-        # A run that goes on keeps its classes' order, whatever order folders get today.
-        goes_on = request.resume and is_run(folder)
         return load_splits(
             recipe.data,
             request.data,
             console,
             skip_unreadable=request.skip_unreadable,
             needs_classes=recipe.needs_classes,
-            class_order=open_run(folder).dataset.class_names if goes_on else None,
+            class_names=names,
         )
 
-    with Ranks.current().fail_together():
-        if fabric.global_rank == 0:
-            check_writable(folder, "--out")
     extractor = on_all(fabric, lambda: features_to_score(recipe, fabric.device))
     train_set, test_set = on_all(fabric, load_images)
     if len(train_set.labels) < recipe.training.batch_size:
@@ -120,9 +148,21 @@ def set_up(request: Request, console: Console) -> Setup:
         fingerprint=train_set.fingerprint,
         path=None if request.data is None else str(request.data.resolve()),
     )
-    run = Run(folder, request.name, recipe, request.seed, facts)
-    checkpoint = find_checkpoint(run, console) if request.resume else None
-    return Setup(fabric, run, train_set, test_set, checkpoint, console, extractor)
+    if earlier is not None:
+        facts = same_data(earlier.dataset, facts, request.folder, console)
+    run = Run(request.folder, request.name, recipe, request.seed, facts)
+    checkpoint = earlier.checkpoint if earlier else None
+    return Setup(fabric, run, train_set, test_set, checkpoint, console, extractor, lock)
+
+
+def on_first(fabric: Fabric, work: Callable[[], T | None]) -> T | None:
+    """What ``work`` returns on the first process, on all; a UserError there is one on all."""
+    result: T | None = None
+    with Ranks.current().fail_together():
+        if fabric.global_rank == 0:
+            result = work()
+    shared: T | None = fabric.broadcast(result)
+    return shared
 
 
 def on_all(fabric: Fabric, work: Callable[[], T]) -> T:
@@ -147,24 +187,16 @@ def features_to_score(recipe: Recipe, device: torch.device) -> FeatureExtractor 
     return extractor_for(recipe.evaluation, recipe.data, device)
 
 
-def start_processes(request: Request) -> Fabric:
-    """Start this machine's processes, on GPUs where there are any, in the recipe's precision."""
-    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+def start_processes(request: Request, console: Console) -> Fabric:
+    """Start or join the processes that train together, in the recipe's precision."""
     wants_bf16 = request.recipe.training.precision == "bf16"
-    fabric = Fabric(
-        accelerator="auto",
-        devices=request.devices,
-        num_nodes=request.nodes,
-        precision="bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
+    return start(
+        find_launch(request.devices, request.nodes),
+        request.device,
+        "bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
+        request.wait_minutes,
+        console,
     )
-    fabric.launch()
-    if fabric.device.type == "cpu":
-        # Lightning has PyTorch look for GPUs through NVML, which it tries to load anew at every
-        # step of Adam.
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-    keep_freed_memory()
-    return fabric
 
 
 def bf16_is_fast() -> bool:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from contragan.augmentation import Augmentation
-from contragan.build import GAN
 from contragan.distributed import world_size
+from contragan.gan import GAN
 from contragan.layers import SharedWeights
 from contragan.networks import has_batch_statistics, synchronized
 from contragan.randomness import random_generator

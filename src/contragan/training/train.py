@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 
 from contragan.augmentation import Augmentation
-from contragan.build import GAN, build
 from contragan.console import is_abandoned, note
 from contragan.data import BatchSource, LabelSampler
 from contragan.distributed import share_buffers, world_size
 from contragan.errors import UserError
 from contragan.evaluation import SHOWN, Evaluator, bearable
+from contragan.gan import GAN, build
 from contragan.images import GRID_ROWS, labelled_grid, save_image
 from contragan.metrics import metric_lines
 from contragan.networks import Generator
@@ -27,6 +27,7 @@ from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.loop import Loop, Score
 from contragan.training.objective import Objective
+from contragan.training.processes import losses_explained
 from contragan.training.room import check_room, memory_explained
 from contragan.training.setup import Request, Setup, StepKind, environment, set_up
 from contragan.training.step import Step
@@ -43,11 +44,14 @@ class Outcome:
     exit_code: int
     last_grid: Path | None
     scores: dict[str, float]
+    trained: bool = True
 
     def lines(self) -> list[str]:
         """What to tell the user at the end."""
         end = f"{self.stopped}; saved" if self.stopped else "finished"
         lines = [f"{end} at iteration {self.iteration}"]
+        if not self.trained and not self.stopped:
+            lines = [f"nothing was trained: the run is at iteration {self.iteration} already"]
         if self.scores:
             lines.append("  ".join(f"{name} {value:.4g}" for name, value in self.scores.items()))
         if self.last_grid:
@@ -67,11 +71,26 @@ def train(request: Request, console: Console) -> Outcome:
     """
     # Several processes must stop at one iteration: there, the run goes on without its reader.
     stop = Stop(request.max_minutes, lambda: world_size() == 1 and is_abandoned(console))
-    setup = set_up(request, console)
+    with losses_explained():
+        setup = set_up(request, console)
+        try:
+            return carry_out(setup, request, stop)
+        finally:
+            if setup.lock is not None:
+                setup.lock.release()
+
+
+def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
+    """Train what was set up."""
     with memory_explained():
         loop = wire(setup, request)
-    claim(setup, loop)
-    stopped = complete(loop, stop)
+    begin, end = loop.iteration, request.recipe.training.total_iterations
+    stopped = None
+    if begin <= end:
+        claim(setup, loop)
+        stopped = complete(loop, stop)
+    else:
+        loop.step.source.close()
     grid = setup.run.samples / f"step-{loop.iteration:07d}.png"
     return Outcome(
         folder=setup.run.path,
@@ -81,6 +100,7 @@ def train(request: Request, console: Console) -> Outcome:
         exit_code=stop.exit_code if setup.fabric.global_rank == 0 else 0,
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
+        trained=loop.iteration > begin or begin == 0,
     )
 
 
