@@ -52,16 +52,16 @@ class RandomImages:
     def key_parts(self) -> Iterable[str]:
         return [f"random images {self.num_images}"]
 
-    def open(self) -> RandomImages:
+    def open(self, preprocess: Preprocess) -> RandomImages:
         return self
 
     def __len__(self) -> int:
         return self.num_images
 
-    def read(self, start: int, stop: int, preprocess: Preprocess) -> Block:
+    def read(self, start: int, stop: int) -> Block:
         """Images and labels of rows ``start`` to ``stop``."""
         random = np.random.Generator(np.random.SFC64(start))
-        shape = (stop - start, preprocess.resolution, preprocess.resolution, preprocess.channels)
+        shape = (stop - start, RESOLUTION, RESOLUTION, 3)
         images = np.frombuffer(random.bytes(int(np.prod(shape))), np.uint8).reshape(shape)
         return Block(images, np.arange(start, stop) % CLASSES)
 

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
+from contragan.data import load_image_set
 from contragan.metrics import (
     FeatureExtractor,
     Moments,
     frechet_distance,
     frechet_distance_from_moments,
     load_extractor,
-    load_image_set,
     precision_recall_density_coverage,
 )
 from contragan.metrics.extractors import InceptionV3, inception_extractor

@@ -69,15 +69,26 @@ def test_a_class_may_be_called_train(tmp_path: Path, load: Load, draw: Draw) -> 
     assert load(tmp_path / "vehicles").class_names == ("bus", "train")
 
 
-@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("TRAIN", "Val")])
-def test_capitals_in_the_split_folders(tree: Path, load: Load, train: str, test: str) -> None:
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("Train", "Test"),
+        ("TRAIN", "Val"),
+        ("training", "testing"),
+        ("training_set", "test_set"),
+        ("train_data", "validation_data"),
+        ("seg_train", "seg_test"),
+        ("trainset", "testset"),
+    ],
+)
+def test_names_of_the_split_folders(tree: Path, load: Load, train: str, test: str) -> None:
     (tree / "train").rename(tree / train)
     (tree / "test").rename(tree / test)
     assert load(tree).class_names == load(tree, "test").class_names == ("ant", "bee", "cow")
     assert (len(load(tree)), len(load(tree, "test"))) == (18, 6)
 
 
-@pytest.mark.parametrize("names", [("val", "test"), ("Training", "Testing"), ("valid", "Test")])
+@pytest.mark.parametrize("names", [("val", "test"), ("test_set", "Testing"), ("valid", "Test")])
 def test_split_folders_are_no_classes(tree: Path, load: Load, names: tuple[str, str]) -> None:
     for old, new in zip(("train", "test"), names, strict=True):
         (tree / old).rename(tree / new)
@@ -126,16 +137,18 @@ def test_missing_and_empty_folders(tmp_path: Path, load: Load, draw: Draw) -> No
 
 
 def test_no_class_folders(tmp_path: Path, load: Load, draw: Draw) -> None:
-    draw(tmp_path / "loose" / "a.png")
+    for name in "ab":
+        draw(tmp_path / "loose" / f"{name}.png")
+        draw(tmp_path / "split" / "train" / f"{name}.png")
     with pytest.raises(UserError, match=r"no class folders in .*loose; expected"):
         load(tmp_path / "loose")
-    draw(tmp_path / "split" / "train" / "a.png")
-    with pytest.raises(UserError, match=r"no class folders in .*train; expected"):
+    with pytest.raises(UserError, match=r"no class folders in .*split; expected"):
         load(tmp_path / "split")
 
 
 def test_single_class(tmp_path: Path, load: Load, draw: Draw) -> None:
-    draw(tmp_path / "one" / "train" / "ant" / "a.png")
+    for name in "ab":
+        draw(tmp_path / "one" / "train" / "ant" / f"{name}.png")
     with pytest.raises(UserError, match=r"single class \(ant\): .* at least two"):
         load(tmp_path / "one")
 

@@ -58,13 +58,15 @@ def test_sixteen_bit_images_are_scaled_not_clipped() -> None:
     np.testing.assert_array_equal(pixels[..., 0], np.arange(256).reshape(16, 16))
 
 
-def test_transparency_lies_over_black() -> None:
+def test_transparency_lies_over_the_background() -> None:
     pixels = np.full((16, 16, 4), 200, np.uint8)
     pixels[:, :8, 3] = 0
     pixels[:, 8:, 3] = 255
-    result = Preprocess(16, 3, False)(Image.fromarray(pixels))
-    assert (result[:, :8] == 0).all()
-    assert (result[:, 8:] == 200).all()
+    for colour, value in (("white", 255), ("black", 0), ("#336699", (0x33, 0x66, 0x99))):
+        result = Preprocess(16, 3, False, background=colour)(Image.fromarray(pixels))
+        assert (result[:, :8] == value).all()
+        assert (result[:, 8:] == 200).all()
+    assert (Preprocess(16, 3, False)(Image.fromarray(pixels))[:, :8] == 255).all()
 
 
 def test_exif_orientation_is_applied() -> None:

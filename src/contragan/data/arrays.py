@@ -46,6 +46,8 @@ class PreprocessedRows:
     def read(self, start: int, stop: int) -> Block:
         """Preprocess rows ``start`` to ``stop``."""
         rows = self.arrays.images[start:stop]
+        if rows.ndim == 4 and rows.shape[3] == 1:
+            rows = rows[..., 0]  # as Pillow wants grey
         images = [self.preprocess(Image.fromarray(image)) for image in rows]
         return Block(np.stack(images), self.arrays.labels[start:stop])
 

@@ -117,4 +117,5 @@ def describe_classes(dataset: ImageDataset) -> str:
         each = [*each[: MOST_NAMED - 2], "...", each[-1]]
     spread = f", {min(counts):,} to {max(counts):,} of each" if len(counts) > MOST_NAMED else ""
     classes = "1 class" if len(counts) == 1 else f"{len(counts):,} classes"
-    return f"{len(dataset):,} {dataset.split} images of {classes}{spread}: {', '.join(each)}"
+    split = "training" if dataset.split == "train" else dataset.split
+    return f"{len(dataset):,} {split} images of {classes}{spread}: {', '.join(each)}"

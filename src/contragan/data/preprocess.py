@@ -101,20 +101,21 @@ class Preprocess:
         """What to tell of an image that was opened and not loaded yet: it is read only in part."""
         found = []
         kind = deep_kind(image)
-        if kind is not None:
-            low, high = self._bounds(kind, None)
+        bounds = self.value_range or (self.ranges or {}).get(kind or "")
+        if kind is not None and bounds is not None:
+            low, high = bounds
             found.append(f"with {kind} values: {low:,.6g} to {high:,.6g} became 0 to 255")
         # The second picture of an MPO file is the first one's thumbnail or depth.
         if getattr(image, "is_animated", False) and image.format not in {"MPO", "PSD"}:
             found.append("with several frames: the first is used")
         return tuple(found)
 
-    def _bounds(self, kind: str, values: NDArray[Any] | None) -> Range:
+    def _bounds(self, kind: str, values: NDArray[Any]) -> Range:
         if self.value_range is not None:
             return self.value_range
-        if self.ranges is None and values is not None:
+        if self.ranges is None:
             return decide([extent_of(kind, values)])[kind]
-        if self.ranges is None or kind not in self.ranges:
+        if kind not in self.ranges:
             raise ValueError(f"{kind} values under the suffix of an 8-bit format: rename it")
         return self.ranges[kind]
 

@@ -219,8 +219,8 @@ def _share(
 ) -> list[ImageFile]:
     if len(files) < 2:
         raise UserError(
-            f"{which} has a single image, so none can be held out for testing: add "
-            " images, or give the test images in a folder PATH/test/<class>/"
+            f"{which} has a single image, so none can be held out for testing: add images, or give "
+            "the test images in a folder PATH/test/<class>/"
         )
     is_test = held_out_mask(len(files), test_fraction)
     return [file for file, test in zip(files, is_test, strict=True) if test == (split == "test")]

@@ -27,6 +27,9 @@ Ranges = Mapping[str, Range]
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SCAN_AT_A_TIME = 4096
 
+_TOPS = [2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)]
+"""The greatest values of the numbers of bits that cameras and scanners have."""
+
 # Pillow gives the high bytes of 16-bit colours, and the low ones in the other byte order.
 _OTHER = "B" if sys.byteorder == "little" else "L"
 _OTHER_BYTE: dict[Any, str | None] = {
@@ -128,9 +131,9 @@ def extent_of(kind: str, values: NDArray[Any]) -> Extent:
 def decide(extents: Iterable[Extent]) -> dict[str, Range]:
     """The range of each kind of values, from all images of a data set.
 
-    Whole numbers: from 0 to the most that their number of bits holds, 8 bits at least; from the
-    least to the greatest where some are negative. Floating-point numbers: 0 to 1 or 0 to 255 where
-    they lie in there, else from the least to the greatest.
+    Whole numbers: from 0 to the greatest of the fewest usual bits (8, 10, 12, 14, 16, 24, 32) that
+    hold them; from the least to the greatest where some are negative. Floating-point numbers: 0 to
+    1 or 0 to 255 where they lie in there, else from the least to the greatest.
     """
     found: dict[str, Range] = {}
     for kind, least, greatest in extents:
@@ -145,7 +148,7 @@ def _whole_range(kind: str, least: float, greatest: float) -> Range:
         return standard[0] if standard else (least, max(greatest, least + 1))
     if least < 0:
         return least, greatest
-    return 0.0, float(max(255, 2 ** int(greatest).bit_length() - 1))
+    return 0.0, next((top for top in _TOPS if greatest <= top), greatest)
 
 
 def scan(paths: Sequence[str], workers: int) -> dict[str, Range]:
