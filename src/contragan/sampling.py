@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from contragan.data.memory import fits_in_memory
 from contragan.errors import UserError
 from contragan.files import expanded
+from contragan.memory import fits_in_memory
 from contragan.networks import Generator
 from contragan.randomness import random_generator
 from contragan.runs.run import Run, Trained, is_run, load_trained

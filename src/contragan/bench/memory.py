@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from contragan.build import build
-from contragan.data.memory import free_memory
 from contragan.errors import UserError
 from contragan.layers import set_plain
+from contragan.memory import free_memory
 from contragan.recipe import Recipe
 from contragan.training.room import weight_bytes
 

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
-from contragan.data.memory import fits_in_memory
 from contragan.data.store import Progress, default_cache, find_or_build
 from contragan.data.tiny_imagenet import TinyImageNetConfig
 from contragan.data.torchvision_sets import (
@@ -22,6 +21,7 @@ from contragan.data.torchvision_sets import (
 )
 from contragan.data.tree import FolderConfig, ImageNetConfig
 from contragan.errors import UserError
+from contragan.memory import fits_in_memory
 
 DataConfig = Annotated[
     DigitsConfig

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from contragan.build import build
-from contragan.data.memory import free_memory
 from contragan.errors import UserError
+from contragan.memory import free_memory
 from contragan.recipe import Recipe
 
 COPIES = 4
