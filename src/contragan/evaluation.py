@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.table import Table
 from contragan.console import note, progress_bar
 from contragan.data import DataConfig, ImageDataset, load_dataset
 from contragan.errors import UserError
-from contragan.files import writing_failed
+from contragan.files import expanded, writing_failed
 from contragan.images import paired_rows, save_image
 from contragan.metrics import (
     ClosestPairs,
@@ -25,6 +26,8 @@ from contragan.metrics import (
     FeatureExtractor,
     IndexedDraw,
     Ranks,
+    canonical_names,
+    check_evaluation,
     comparison_table,
     evaluate,
     evaluate_images,
@@ -32,6 +35,8 @@ from contragan.metrics import (
     load_extractor,
     load_image_set,
     named_protocol,
+    shortened,
+    without_metrics_by_class,
 )
 from contragan.networks import Generator
 from contragan.randomness import random_generator
@@ -48,7 +53,11 @@ SHOWN = {
 
 @dataclass
 class Evaluator:
-    """Scores a generator in place, leaving it as it was."""
+    """Scores a generator in place, leaving it as it was.
+
+    Metrics by class that one class cannot bear are left out, with a warning in the record, unless
+    somebody asked for the metrics by name (``metrics_asked``).
+    """
 
     generator: Generator
     recipe_name: str
@@ -61,6 +70,7 @@ class Evaluator:
     extractor: FeatureExtractor
     cache: Path | None = None
     closest_pairs: Callable[[ClosestPairs], None] | None = None
+    metrics_asked: bool = False
 
     @property
     def reference(self) -> ImageDataset:
@@ -69,6 +79,9 @@ class Evaluator:
 
     def __call__(self, iteration: int) -> EvaluationRecord:
         """Evaluate the generator as it is after ``iteration`` updates."""
+        config, left_out = without_metrics_by_class(self.config, self.reference)
+        if self.metrics_asked:
+            config, left_out = self.config, ()
         sampler = ImageSampler(self.generator, self.seed, purpose="evaluation")
         context = {
             "iteration": iteration,
@@ -85,11 +98,11 @@ class Evaluator:
                 batches=self.config.standing_batches,
             ),
         ):
-            return evaluate(
+            record = evaluate(
                 IndexedDraw(sampler.at),
                 reference=self.reference,
                 probe_train=self.train,
-                config=self.config,
+                config=config,
                 extractor=self.extractor,
                 cache_dir=self.cache,
                 seed=self.seed,
@@ -98,6 +111,7 @@ class Evaluator:
                 ranks=Ranks.current(),
                 closest_pairs=self.closest_pairs,
             )
+        return replace(record, warnings=(*left_out, *record.warnings))
 
     def _standing_batch(self) -> Callable[[], object]:
         sampler = ImageSampler(self.generator, self.seed, purpose="standing statistics")
@@ -111,6 +125,19 @@ class Evaluator:
             return sampler.floats(labels)
 
         return draw
+
+
+def check_possible(
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    train: ImageDataset,
+    test: ImageDataset,
+) -> None:
+    """Raises UserError where evaluations of a run would lack images or memory."""
+    reference = train if config.reference == "train" else test
+    fitting, _ = without_metrics_by_class(config, reference)
+    generated = ("the generated set", config.num_images or len(reference))
+    check_evaluation(fitting, extractor, generated, reference, train)
 
 
 def extractor_for(
@@ -228,7 +255,7 @@ def evaluate_run(
     train, test = load_splits(
         run.recipe.data, root, console, skip_unreadable=choice.skip_unreadable
     )
-    check_classes(run, train)
+    train, test = (in_order_of(run, dataset) for dataset in (train, test))
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
         trained.generator.to(device).to(memory_format=torch.channels_last),
@@ -241,6 +268,7 @@ def evaluate_run(
         console=console,
         extractor=extractor,
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
+        metrics_asked=choice.metrics is not None,
     )
     record = evaluator(trained.iteration)
     append_record(run, trained.iteration, record)
@@ -263,9 +291,16 @@ def evaluate_files(
     Raises:
         UserError: files that are no images, or sets that differ in size, colour or classes.
     """
-    sets = [load_image_set(path) for path in (generated, reference)]
-    has_classes = len(sets[0].class_names) > 1 and sets[0].class_names == sets[1].class_names
-    metrics = ("frechet_distance", "class_fidelity") if has_classes else ("frechet_distance",)
+    names = distinct_names(generated, reference)
+    sets = [
+        replace(load_image_set(path), name=name)
+        for path, name in zip((generated, reference), names, strict=True)
+    ]
+    labelled = [len(images.class_names) > 1 for images in sets]
+    metrics = ("frechet_distance", "class_fidelity") if all(labelled) else ("frechet_distance",)
+    if any(labelled) and not all(labelled) and choice.metrics is None and choice.protocol is None:
+        plain = names[labelled.index(False)]
+        note(console, f"note: {plain} has a single class, so metrics by class are left out")
     config = choice.config(
         EvaluationConfig(
             features="efficientnet-lite0",
@@ -291,6 +326,18 @@ def evaluate_files(
         )
 
 
+def distinct_names(first: Path, second: Path) -> tuple[str, str]:
+    """What two places are called: their last names, with as many folders as tell them apart."""
+    places = [expanded(path).resolve() for path in (first, second)]
+    parts = [place.parts for place in places]
+    length = 1
+    while places[0] != places[1] and length < max(map(len, parts)):
+        if parts[0][-length:] != parts[1][-length:]:
+            break
+        length += 1
+    return str(Path(*parts[0][-length:])), str(Path(*parts[1][-length:]))
+
+
 def compare_runs(paths: list[Path]) -> Table:
     """The last evaluation of each run side by side, with every difference in protocol marked.
 
@@ -313,20 +360,31 @@ def compare_runs(paths: list[Path]) -> Table:
     return comparison_table(records)
 
 
-def check_classes(run: Run, dataset: ImageDataset) -> None:
-    """Raises UserError where a data set's classes are not those that a run was trained on.
+def in_order_of(run: Run, dataset: ImageDataset) -> ImageDataset:
+    """The data set with its classes in the order that a run was trained on, matched by name.
 
     An imported run may know no names, only numbers; then the number of classes has to do.
+
+    Raises:
+        UserError: the classes are not those of the run; names those on one side only.
     """
     numbers = tuple(str(index) for index in range(dataset.num_classes))
     if run.dataset.class_names == numbers and not run.dataset.fingerprint:
-        return
-    if dataset.class_names != run.dataset.class_names:
+        return dataset
+    own = canonical_names(run.dataset.class_names, f"the run in {run.path}")
+    found = canonical_names(dataset.class_names, "the data")
+    missing = [name for name in own if name not in found]
+    unknown = [name for name in found if name not in own]
+    if missing or unknown:
+        lacks = f"; the data lacks {shortened(missing)}" if missing else ""
+        more = f"; the run does not know {shortened(unknown)}" if unknown else ""
         raise UserError(
-            f"the run in {run.path} was trained on {run.dataset.num_classes} classes "
-            f"({', '.join(run.dataset.class_names[:4])}, ...), but the data has "
-            f"{dataset.num_classes} ({', '.join(dataset.class_names[:4])}, ...)"
+            f"the run in {run.path} was trained on {len(own)} classes, but the data has "
+            f"{len(found)}{lacks}{more}"
         )
+    place = {name: index for index, name in enumerate(own)}
+    labels = np.array([place[name] for name in found], dtype=np.int64)[dataset.labels]
+    return replace(dataset, labels=labels, class_names=run.dataset.class_names)
 
 
 def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:

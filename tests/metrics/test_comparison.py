@@ -100,7 +100,12 @@ def test_differences_in_protocol_are_marked(
 
 def test_only_the_published_features_are_called_fid() -> None:
     assert metric_title(_record(), "frechet_distance") == "FID"
-    clean = {"extractor": "inception", "resize": "bicubic-antialias", "precision": "float32"}
+    clean = {
+        "extractor": "inception",
+        "resize": "bicubic-antialias",
+        "precision": "float32",
+        "clamped": True,
+    }
     title = metric_title(_record(extractor=clean), "frechet_distance")
     assert title == "FID (bicubic-antialias, float32)"
     light = {"extractor": "efficientnet-lite0", "resize": "bicubic-antialias"}

@@ -12,13 +12,16 @@ from contragan.metrics.features import FeatureExtractor, Features, load_extracto
 from contragan.metrics.frechet import (
     Gaussian,
     Moments,
+    RowGaussian,
+    fit_gaussian,
     frechet_distance,
     frechet_distance_from_moments,
 )
 from contragan.metrics.image_files import load_image_set
 from contragan.metrics.inception_score import InceptionScore, inception_score
 from contragan.metrics.intra_class import IntraClassDistance, intra_class_distance
-from contragan.metrics.kernel import KernelDistance, kernel_distance
+from contragan.metrics.kernel import KernelDistance, kernel_distance, squared_mmd
+from contragan.metrics.labels import canonical_names, shortened, without_metrics_by_class
 from contragan.metrics.memorisation import Memorisation, find_memorised
 from contragan.metrics.precision_recall import (
     ManifoldScores,
@@ -29,6 +32,7 @@ from contragan.metrics.protocol import (
     ClosestPairs,
     Draw,
     IndexedDraw,
+    check_evaluation,
     evaluate,
     evaluate_images,
 )
@@ -61,12 +65,16 @@ __all__ = [
     "Moments",
     "Ranks",
     "ReferenceSet",
+    "RowGaussian",
+    "canonical_names",
+    "check_evaluation",
     "compare",
     "comparison_table",
     "evaluate",
     "evaluate_images",
     "evaluation_mode",
     "find_memorised",
+    "fit_gaussian",
     "fit_probe",
     "frechet_distance",
     "frechet_distance_from_moments",
@@ -80,6 +88,9 @@ __all__ = [
     "nearest_neighbours",
     "precision_recall_density_coverage",
     "score_classifier",
+    "shortened",
+    "squared_mmd",
     "to_table",
     "train_classifier",
+    "without_metrics_by_class",
 ]

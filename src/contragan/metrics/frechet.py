@@ -35,7 +35,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class RowGaussian:
-    """The Gaussian fitted to ``rows`` (N, D), kept as they are, with their ``mean`` (D,) in float64.
+    """The Gaussian fitted to ``rows`` (N, D), kept as they are; ``mean`` (D,) is in float64.
 
     N rows of D dimensions take less room than a covariance where N is at most D.
     """

@@ -52,6 +52,11 @@ class ImageSet:
     split: str
 
 
+def shown_name(images: ReferenceSet) -> str:
+    """What a set is called in tables and messages: never nothing."""
+    return images.name.strip() or "unnamed images"
+
+
 def same_images(first: ReferenceSet, second: ReferenceSet) -> bool:
     """Whether two sets are one."""
     return (first.fingerprint, first.split) == (second.fingerprint, second.split)
@@ -83,7 +88,9 @@ class RealFeatures:
         """
         chosen = np.arange(len(reference.images)) if indices is None else indices
         if len(chosen) < 2:
-            raise UserError(f"{reference.name} {reference.split} has {len(chosen)} images: need 2")
+            raise UserError(
+                f"{shown_name(reference)} {reference.split} has {len(chosen)} images: need 2"
+            )
         facts = {
             "kind": "features",
             "data": reference.fingerprint,
@@ -103,7 +110,7 @@ class RealFeatures:
             lambda start, stop: image_batch(reference.images, chosen[start:stop]),
             len(chosen),
             Keep(features=features),
-            f"features of {reference.name} {reference.split}",
+            f"features of {shown_name(reference)} {reference.split}",
         )
         statistics = Statistics(key, passed.gaussian, passed.features)
         self._save(lambda: self.cache.save(statistics))

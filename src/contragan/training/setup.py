@@ -19,7 +19,7 @@ from contragan.allocation import keep_freed_memory
 from contragan.console import note
 from contragan.data import ImageDataset
 from contragan.errors import UserError
-from contragan.evaluation import extractor_for, load_splits
+from contragan.evaluation import check_possible, extractor_for, load_splits
 from contragan.files import check_writable
 from contragan.metrics import FeatureExtractor, Ranks
 from contragan.recipe import Recipe
@@ -97,6 +97,9 @@ def set_up(request: Request, console: Console) -> Setup:
             f"the data set has {len(train_set.labels)} training images, fewer than a batch of "
             f"{recipe.training.batch_size}: set training.batch_size lower"
         )
+    if extractor is not None:
+        with Ranks.current().fail_together():  # what is free differs from machine to machine
+            check_possible(recipe.evaluation, extractor, train_set, test_set)
     for line in dict.fromkeys((*train_set.notes, *test_set.notes)):
         note(console, f"note: {line}")
     if recipe.training.precision == "bf16" and not bf16_is_fast():
