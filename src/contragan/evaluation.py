@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -328,7 +329,7 @@ def evaluate_files(
 
 def distinct_names(first: Path, second: Path) -> tuple[str, str]:
     """What two places are called: their last names, with as many folders as tell them apart."""
-    places = [expanded(path).resolve() for path in (first, second)]
+    places = [Path(os.path.abspath(expanded(path))) for path in (first, second)]
     parts = [place.parts for place in places]
     length = 1
     while places[0] != places[1] and length < max(map(len, parts)):

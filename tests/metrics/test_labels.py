@@ -189,7 +189,7 @@ def test_absent_classes_score_zero_and_are_named(
     assert "intra_class_distance_mean" not in record.values
     assert record.details["intra_class_distance"]["per_class"]["digit 4"] is None
     assert record.details["intra_class_distance"]["per_class"]["digit 5"] > 0
-    assert any("No intra-class distance: digit 4, digit 7 have" in line for line in record.warnings)
+    assert any("on a side of digit 4, digit 7." in line for line in record.warnings)
 
 
 def test_classes_that_too_few_drawn_images_left_out_are_named_not_scored(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from contragan.errors import UserError
@@ -55,7 +57,7 @@ def check_room(
             other = min(len(train.images), config.probe_images or len(train.images))
     need = bytes_needed(keep, extractor.dim, generated, count, other)
     if keep.images:
-        need += generated * int(reference.images[0].size)
+        need += generated * math.prod(reference.images.shape[1:])
     free = free_memory(torch.device("cpu"))
     if need > free:
         remedy = (

@@ -186,8 +186,8 @@ def _intra_class(sets: Sets, scores: Scores) -> None:
     }
     if found.missing:
         scores.warnings.append(
-            f"No intra-class distance: {shortened(found.missing)} have fewer than 2 images on a "
-            "side. Distances of the other classes are in the record."
+            f"No intra-class distance: there are fewer than 2 images on a side of "
+            f"{shortened(found.missing)}. Distances of the other classes are in the record."
         )
         return
     scores.values |= {
@@ -363,7 +363,7 @@ def _name_absent_classes(sets: Sets, scores: Scores) -> None:
         fidelity["class_accuracy"] |= dict.fromkeys(absent, 0.0)
         fidelity["accuracy"] = scores.values["class_accuracy"]
         fidelity["relabelled_accuracy"] = scores.values["relabelled_class_accuracy"]
-    counted = f" They count as 0 in {', '.join(scored)}." if scored else ""
+    counted = f" Absent classes count as 0 in {', '.join(scored)}." if scored else ""
     scores.warnings.append(
         f"{sets.given} holds no images of {shortened(absent)}, {len(absent)} of the "
         f"{np.count_nonzero(real)} classes of {shown_name(sets.reference)}.{counted}"
