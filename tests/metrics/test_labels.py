@@ -21,6 +21,7 @@ from contragan.metrics import (
     evaluate,
     evaluate_images,
     named_protocol,
+    without_metrics_by_class,
 )
 from contragan.metrics.labels import matched_labels
 
@@ -108,6 +109,18 @@ def test_a_named_protocol_leaves_them_out_and_says_so(
     )
 
 
+def test_a_recipes_metrics_are_left_out_too(settings: Settings, test_digits: ImageSet) -> None:
+    """A run on one class trains with any recipe: only what was asked for by name is refused."""
+    plain = flat(test_digits, "plain")
+    config = settings(metrics=("frechet_distance", "class_fidelity"))
+    fitting, (line,) = without_metrics_by_class(config, plain)
+    assert fitting.metrics == ("frechet_distance",)
+    assert line.startswith("Left out: class_fidelity needs at least two classes")
+    assert without_metrics_by_class(config, test_digits) == (config, ())
+    with pytest.raises(UserError, match="needs at least two classes"):
+        without_metrics_by_class(settings(metrics=("class_fidelity",)), plain)
+
+
 def test_a_generator_of_one_class(
     test_digits: ImageSet, pixels: FeatureExtractor, settings: Settings, tmp_path: Path
 ) -> None:
@@ -145,6 +158,30 @@ def test_classes_match_by_name_in_any_order_and_unicode_form(
     assert found.values["class_accuracy"] > 0.85
     assert found.class_fidelity is not None
     assert list(found.class_fidelity["class_accuracy"]) == names
+
+
+def test_training_images_match_by_name_too(
+    train_digits: ImageSet,
+    test_digits: ImageSet,
+    pixels: FeatureExtractor,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+    shuffled = with_names(train_digits, list(train_digits.class_names), order)
+    values = [
+        evaluate_images(
+            train_digits,
+            reference=test_digits,
+            probe_train=training,
+            config=settings(metrics=("class_fidelity",)),
+            extractor=pixels,
+            cache_dir=tmp_path,
+        ).values
+        for training in (train_digits, shuffled)
+    ]
+    assert values[1] == pytest.approx(values[0], rel=1e-9)
+    assert values[0]["class_accuracy"] > 0.95
 
 
 def test_names_that_unicode_makes_one_are_refused(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.errors import UserError
-from contragan.metrics.reference import ReferenceSet, shown_name
+from contragan.metrics.reference import ImageSet, ReferenceSet, shown_name
 from contragan.metrics.settings import EvaluationConfig, MetricName, has_protocols_metrics
 
 NEEDS_CLASSES: frozenset[MetricName] = frozenset(
@@ -121,6 +121,14 @@ def matched_labels(generated: ReferenceSet, reference: ReferenceSet) -> NDArray[
         )
     table = np.array([place.get(name, -1) for name in names], dtype=np.int64)
     return np.asarray(table[np.asarray(generated.labels)])
+
+
+def in_classes_of(images: ReferenceSet, reference: ReferenceSet) -> ReferenceSet:
+    """The set with the reference's classes in the reference's order; UserError on unknown ones."""
+    if tuple(images.class_names) == tuple(reference.class_names):
+        return images
+    labels, names = matched_labels(images, reference), tuple(reference.class_names)
+    return ImageSet(images.images, labels, names, images.fingerprint, images.name, images.split)
 
 
 def canonical_names(names: Iterable[str], where: str) -> tuple[str, ...]:

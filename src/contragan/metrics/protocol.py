@@ -17,7 +17,7 @@ from contragan.errors import UserError
 from contragan.metrics.cache import StatisticsCache
 from contragan.metrics.feature_pass import FeaturePass, Progress
 from contragan.metrics.features import FeatureExtractor
-from contragan.metrics.labels import by_class, matched_labels, metrics_that_fit
+from contragan.metrics.labels import by_class, in_classes_of, matched_labels, metrics_that_fit
 from contragan.metrics.ranks import Ranks
 from contragan.metrics.record import EvaluationRecord, versions
 from contragan.metrics.reference import (
@@ -97,6 +97,8 @@ def evaluate(
     shape.
     """
     config, notes = metrics_that_fit(config, reference)
+    if probe_train is not None and by_class(config):
+        probe_train = in_classes_of(probe_train, reference)
     labels = label_sequence(reference, config, seed)
     height, width, channels = reference.images.shape[1:]
 
@@ -141,7 +143,10 @@ def evaluate_images(
             f"{_size(reference)}: bring them to one size and colour first"
         )
     config, notes = metrics_that_fit(config, reference, generated)
-    labels = matched_labels(generated, reference) if by_class(config) else generated.labels
+    labels = generated.labels
+    if by_class(config):
+        labels = matched_labels(generated, reference)
+        probe_train = None if probe_train is None else in_classes_of(probe_train, reference)
     job = _Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks(), notes, name)
     record = job.run(
         lambda start, stop: image_batch(generated.images, slice(start, stop)),

@@ -26,17 +26,22 @@ def check_counts(
     train: ReferenceSet | None,
 ) -> None:
     """Raises UserError where a set has too few images; ``generated`` is a name and a number."""
-    sets = [generated, (shown_name(reference), len(reference.images))]
-    if train is not None:
-        sets.append((f"{shown_name(train)} {train.split}", len(train.images)))
     need, what = 2, "a distance between sets needs"
     if "precision_recall" in config.metrics:
         neighbours = max(config.manifold_neighbours, config.density_neighbours)
-        need, what = max(need, neighbours + 1), "precision and recall need"
-    for name, count in sets:
+        need, what = neighbours + 1, "precision and recall need"
+    for name, count in (generated, (shown_name(reference), len(reference.images))):
         if count < need:
-            images = "1 image" if count == 1 else f"{count} images"
-            raise UserError(f"{name} holds {images}: {what} at least {need} in every set")
+            raise UserError(f"{name} holds {_images(count)}: {what} at least {need} in every set")
+    if train is not None and len(train.images) < 2:
+        raise UserError(
+            f"{shown_name(train)} {train.split} holds {_images(len(train.images))}: comparing with "
+            "training images needs at least 2"
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def check_room(
