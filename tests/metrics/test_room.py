@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from contragan.errors import UserError
 from contragan.metrics import (
@@ -19,7 +18,7 @@ from contragan.metrics import (
 )
 from contragan.metrics.feature_pass import Keep
 from contragan.metrics.frechet import Gaussian
-from contragan.metrics.room import bytes_needed
+from contragan.metrics.room import bytes_needed, check_room
 
 Settings = Callable[..., EvaluationConfig]
 
@@ -100,6 +99,20 @@ def test_what_will_not_fit_is_refused_before_anything_is_computed(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("metric", ["class_fidelity", "classification_accuracy"])
+def test_what_metrics_by_class_hold_counts_too(metric: str, settings: Settings) -> None:
+    """The probe's predictions for 1,000 classes, and copies of whole sets of images."""
+    names = tuple(map(str, range(1000)))
+    images = np.broadcast_to(np.zeros((1, 256, 256, 3), np.uint8), (10**8, 256, 256, 3))
+    many = ImageSet(images, np.zeros(0, np.int64), names, "many", "many", "train")
+    extractor = load_extractor("pixels", image_shape=(3, 4, 4))
+    config = settings(metrics=(metric,))
+    keep = Keep(features=metric == "class_fidelity")
+    terabytes = "1,2" if metric == "class_fidelity" else "39,"
+    with pytest.raises(UserError, match=rf"takes about {terabytes}\d\d.* GB"):
+        check_room(config, keep, extractor, 100, many, None)
+
+
 def test_the_estimate_grows_with_what_is_kept() -> None:
     plain = bytes_needed(Keep(), 49152, 60_000, 50_000)
     assert plain > 2 * 8 * 49152**2  # two covariances
@@ -123,4 +136,3 @@ def test_the_estimate_holds(settings: Settings, tmp_path: Path) -> None:
     tracemalloc.stop()
     need = bytes_needed(Keep(), extractor.dim, 600, 500)
     assert 0.5 * need < peak < 1.5 * need
-    torch.manual_seed(0)

@@ -54,15 +54,21 @@ def check_room(
 ) -> None:
     """Raises UserError, with the estimate, where the evaluation would not fit in memory."""
     count = len(reference.images)
+    training = count if train is None else len(train.images)
+    fitted = min(training, config.probe_images or training)
     other = 0
     if train is not None and not same_images(train, reference):
         if "memorisation" in config.metrics:
-            other = len(train.images)
+            other = training
         elif "class_fidelity" in config.metrics:
-            other = min(len(train.images), config.probe_images or len(train.images))
+            other = fitted
     need = bytes_needed(keep, extractor.dim, generated, count, other)
-    if keep.images:
-        need += generated * math.prod(reference.images.shape[1:])
+    if "class_fidelity" in config.metrics:
+        need += 3 * 4 * fitted * len(reference.class_names)  # the probe's predictions and labels
+    images = generated if keep.images else 0
+    if "classification_accuracy" in config.metrics:
+        images += count + training
+    need += images * math.prod(reference.images.shape[1:])
     free = free_memory(torch.device("cpu"))
     if need > free:
         remedy = (
