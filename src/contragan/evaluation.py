@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,10 +25,9 @@ from contragan.data import (
 )
 from contragan.devices import find_device
 from contragan.errors import UserError
-from contragan.files import writing_failed
+from contragan.files import expanded, writing_failed
 from contragan.images import paired_rows, save_image
 from contragan.metrics import (
-    NEEDS_CLASSES,
     ClosestPairs,
     EvaluationConfig,
     EvaluationRecord,
@@ -35,12 +35,16 @@ from contragan.metrics import (
     IndexedDraw,
     Ranks,
     Training,
+    canonical_names,
+    check_evaluation,
     comparison_table,
     evaluate,
     evaluate_images,
     evaluation_mode,
     load_extractor,
     named_protocol,
+    shortened,
+    without_metrics_by_class,
 )
 from contragan.networks import Generator
 from contragan.published import with_published
@@ -58,7 +62,11 @@ SHOWN = {
 
 @dataclass
 class Evaluator:
-    """Scores a generator in place, leaving it as it was."""
+    """Scores a generator in place, leaving it as it was.
+
+    Metrics by class that one class cannot bear are left out, with a warning in the record, unless
+    somebody asked for the metrics by name (``metrics_asked``).
+    """
 
     generator: Generator
     recipe_name: str
@@ -72,6 +80,7 @@ class Evaluator:
     recipe: Recipe
     cache: Path | None = None
     closest_pairs: Callable[[ClosestPairs], None] | None = None
+    metrics_asked: bool = False
 
     @property
     def reference(self) -> ImageDataset:
@@ -80,6 +89,9 @@ class Evaluator:
 
     def __call__(self, iteration: int) -> EvaluationRecord:
         """Evaluate the generator as it is after ``iteration`` updates."""
+        config, left_out = without_metrics_by_class(self.config, self.reference)
+        if self.metrics_asked:
+            config, left_out = self.config, ()
         sampler = ImageSampler(self.generator, self.seed, purpose="evaluation")
         context = {
             "iteration": iteration,
@@ -98,11 +110,11 @@ class Evaluator:
                 batches=self.config.standing_batches,
             ),
         ):
-            return evaluate(
+            record = evaluate(
                 IndexedDraw(sampler.at),
                 reference=self.reference,
                 probe_train=self.train,
-                config=self.config,
+                config=config,
                 extractor=self.extractor,
                 cache_dir=self.cache,
                 seed=self.seed,
@@ -112,6 +124,7 @@ class Evaluator:
                 closest_pairs=self.closest_pairs,
                 made_by=training_facts(self.recipe, iteration),
             )
+        return replace(record, warnings=(*left_out, *record.warnings))
 
 
 def training_facts(recipe: Recipe, iteration: int) -> Training:
@@ -130,6 +143,24 @@ def training_facts(recipe: Recipe, iteration: int) -> Training:
         iteration=iteration,
         total_iterations=recipe.training.total_iterations,
     )
+
+
+def check_possible(
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    train: ImageDataset,
+    test: ImageDataset,
+) -> tuple[str, ...]:
+    """Sentences on what evaluations of a run will leave out.
+
+    Raises:
+        UserError: they would lack images or memory.
+    """
+    reference = train if config.reference == "train" else test
+    fitting, left_out = without_metrics_by_class(config, reference)
+    generated = ("the generated set", config.num_images or len(reference))
+    check_evaluation(fitting, extractor, generated, reference, train)
+    return left_out
 
 
 def extractor_for(
@@ -291,7 +322,6 @@ def evaluate_run(
             "note: the training images are not those that the run was trained on, or are decoded "
             "otherwise (data.background, data.value_range)",
         )
-    config = bearable(config, train.num_classes, console)
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
         trained.generator.to(device).to(memory_format=torch.channels_last),
@@ -305,6 +335,7 @@ def evaluate_run(
         extractor=extractor,
         recipe=run.recipe,
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
+        metrics_asked=choice.metrics is not None,
     )
     record = with_published(evaluator(trained.iteration), run.recipe)
     append_record(run, trained.iteration, record)
@@ -327,13 +358,22 @@ def evaluate_files(
     Raises:
         UserError: files that are no images, or sets that differ in size, colour or classes.
     """
-    sets = _comparable(generated, reference, choice.reading, console)
-    has_classes = len(sets[0].class_names) > 1 and sets[0].class_names == sets[1].class_names
+    names = distinct_names(generated, reference)
+    sets = [
+        replace(images, name=name)
+        for images, name in zip(
+            _comparable(generated, reference, choice.reading, console), names, strict=True
+        )
+    ]
+    labelled = [len(images.class_names) > 1 for images in sets]
     metrics = (
         ("frechet_distance", "class_fidelity")
-        if has_classes
+        if all(labelled)
         else ("frechet_distance", "distinct_images")
     )
+    if any(labelled) and not all(labelled) and choice.metrics is None and choice.protocol is None:
+        plain = names[labelled.index(False)]
+        note(console, f"note: {plain} has a single class, so metrics by class are left out")
     config = choice.config(
         EvaluationConfig(
             features="efficientnet-lite0",
@@ -385,23 +425,16 @@ def _comparable(
     return sets
 
 
-def bearable(
-    config: EvaluationConfig, num_classes: int, console: Console | None = None
-) -> EvaluationConfig:
-    """``config`` without the metrics by class where there is a single class; the console says so.
-
-    Raises:
-        UserError: no metric is left.
-    """
-    left = tuple(name for name in config.metrics if name not in NEEDS_CLASSES)
-    if num_classes > 1 or left == config.metrics:
-        return config
-    dropped = ", ".join(name for name in config.metrics if name in NEEDS_CLASSES)
-    if not left:
-        raise UserError(f"{dropped} compares classes, and the data has a single one")
-    if console is not None:
-        note(console, f"note: the data has a single class: {dropped} is left out")
-    return config.model_copy(update={"metrics": left})
+def distinct_names(first: Path, second: Path) -> tuple[str, str]:
+    """What two places are called: their last names, with as many folders as tell them apart."""
+    places = [Path(os.path.abspath(expanded(path))) for path in (first, second)]
+    parts = [place.parts for place in places]
+    length = 1
+    while places[0] != places[1] and length < max(map(len, parts)):
+        if parts[0][-length:] != parts[1][-length:]:
+            break
+        length += 1
+    return str(Path(*parts[0][-length:])), str(Path(*parts[1][-length:]))
 
 
 def compare_runs(paths: list[Path]) -> Table:
@@ -428,22 +461,20 @@ def compare_runs(paths: list[Path]) -> Table:
 
 def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
     """Raises UserError where data has not the classes that a run was trained on, in their order."""
-    if tuple(trained) == tuple(found):
+    own = canonical_names(trained, "the run")
+    there = canonical_names(found, "the data")
+    if own == there:
         return
-    missing = [name for name in trained if name not in set(found)]
-    new = [name for name in found if name not in set(trained)]
+    missing = [name for name in own if name not in there]
+    new = [name for name in there if name not in own]
     told = [
-        f"{what} {_some(names)}" for what, names in (("lacks", missing), ("adds", new)) if names
+        f"{what} {shortened(names)}" for what, names in (("lacks", missing), ("adds", new)) if names
     ]
-    problem = " and ".join(told) if told else f"has them in another order ({_some(list(found))})"
+    problem = " and ".join(told) if told else f"has them in another order ({shortened(there)})"
     raise UserError(
-        f"the run was trained on {len(trained)} classes ({_some(list(trained))}), but the data "
-        f"{problem}: give the data that the run began with as --data"
+        f"the run was trained on {len(own)} classes ({shortened(own)}), but the data {problem}: "
+        "give the data that the run began with as --data"
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:

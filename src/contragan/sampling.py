@@ -13,10 +13,10 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from contragan.data.memory import fits_in_memory
 from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.files import expanded
+from contragan.memory import fits_in_memory
 from contragan.metrics import evaluation_mode
 from contragan.metrics.batch_norm import BatchNormMode
 from contragan.networks import Generator

@@ -91,12 +91,12 @@ def test_what_does_not_fit_is_refused_with_the_setting_to_change(
     assert check_memory(recipe, 10, CPU, 0) == estimate.total
     pixels = 4 * 64 * 16 * 16
     half = estimate.fixed + 32 * estimate.per_sample + pixels
-    monkeypatch.setattr("contragan.data.memory.available_memory", lambda: half)
+    monkeypatch.setattr("contragan.memory.available_memory", lambda: half)
     with pytest.raises(
         UserError, match=r"training\.batch_size=32, or training\.accumulation_steps=2"
     ):
         list(bench_batches(BenchRequest("digits", recipe), None, Console(quiet=True)))
-    monkeypatch.setattr("contragan.data.memory.available_memory", lambda: estimate.fixed // 2)
+    monkeypatch.setattr("contragan.memory.available_memory", lambda: estimate.fixed // 2)
     with pytest.raises(UserError, match=r"set generator\.channels"):
         check_memory(recipe, 10, CPU, 0)
 

@@ -36,7 +36,7 @@ def _record(**protocol: Any) -> EvaluationRecord:
 
 
 def _text(records: dict[str, EvaluationRecord]) -> str:
-    console = Console(record=True, width=140)
+    console = Console(record=True, width=240)
     console.print(comparison_table(records))
     return console.export_text()
 
@@ -100,12 +100,81 @@ def test_differences_in_protocol_are_marked(
 
 def test_only_the_published_features_are_called_fid() -> None:
     assert metric_title(_record(), "frechet_distance") == "FID"
-    clean = {"extractor": "inception", "resize": "bicubic-antialias", "precision": "float32"}
+    clean = {
+        "extractor": "inception",
+        "resize": "bicubic-antialias",
+        "precision": "float32",
+        "clamped": True,
+    }
     title = metric_title(_record(extractor=clean), "frechet_distance")
     assert title == "FID (bicubic-antialias, float32)"
     light = {"extractor": "efficientnet-lite0", "resize": "bicubic-antialias"}
     title = metric_title(_record(extractor=light), "frechet_distance")
     assert title == "Fréchet distance (efficientnet-lite0)"
+
+
+def _scored(name: str, **values: float) -> EvaluationRecord:
+    extractor = {
+        "extractor": name,
+        "dim": 2048,
+        "resize": "tf-bilinear",
+        "input_size": 299,
+        "precision": "float32",
+    }
+    return replace(_record(extractor=extractor), values=values)
+
+
+def test_scores_of_other_features_bear_no_published_name() -> None:
+    scores = {
+        "frechet_distance": 1.0,
+        "kernel_distance_mean": 2.0,
+        "kernel_distance_std": 3.0,
+        "classifier_score_mean": 4.0,
+        "intra_class_kernel_distance_mean": 5.0,
+    }
+    for other in ("efficientnet-lite0", "timm:inception_v3", "pixels"):
+        text = " ".join(title for title, _ in table_rows(_scored(other, **scores)))
+        for published in ("FID", "KID", "Inception"):
+            assert published not in text
+        assert f"Fréchet distance ({other})" in text
+    theirs = _scored(
+        "inception", frechet_distance=1, kernel_distance_mean=2, inception_score_mean=3
+    )
+    titles = [title for title, _ in table_rows(theirs)][:3]
+    assert titles == ["FID", "KID mean", "Inception Score mean"]
+
+
+def test_the_features_have_a_row_in_every_table() -> None:
+    inception = "inception, 2,048 dimensions, tf-bilinear to 299 x 299, float32"
+    first = _scored("inception", frechet_distance=1.0)
+    assert dict(table_rows(first))["features"] == inception
+    alike = [" ".join(line.split()) for line in _text({"a": first, "b": first}).splitlines()]
+    assert f"│ features │ {inception} │ {inception} │" in alike
+    assert any(line.startswith("│ FID │ 1 │ 1 │") for line in alike)
+    mixed = _text({"a": first, "b": _scored("pixels", frechet_distance=2.0)})
+    assert "FID" not in mixed  # of two records, of which only one is one
+    assert "Fréchet distance" in mixed
+    assert "pixels, 2,048 dimensions" in mixed
+
+
+def test_old_records_are_read_by_todays_names() -> None:
+    old = replace(
+        _record(extractor={"extractor": "efficientnet-lite0", "resize": "bicubic-antialias"}),
+        values={"inception_score_mean": 3.0, "frechet_distance": 1.0},
+    )
+    read = EvaluationRecord.from_dict(old.to_dict())
+    assert read.values == {"classifier_score_mean": 3.0, "frechet_distance": 1.0}
+    assert "bicubic-antialias unclamped" in dict(table_rows(read))["features"]
+    new = _record(
+        extractor={
+            "extractor": "efficientnet-lite0",
+            "resize": "bicubic-antialias",
+            "clamped": True,
+        }
+    )
+    assert compare({"old": read, "new": new}).differences == {"extractor.clamped": [None, True]}
+    theirs = replace(_record(), values={"inception_score_mean": 3.0})
+    assert EvaluationRecord.from_dict(theirs.to_dict()) == theirs
 
 
 def test_rows_state_batch_norm() -> None:

@@ -226,7 +226,7 @@ def test_permutation_is_named_though_the_distance_is_blind(
     assert rolled.class_fidelity is not None
     assert rolled.class_fidelity["permutation"]["digit 3"] == "digit 4"
     assert any("has permuted 10 of its 10 classes" in line for line in rolled.warnings)
-    assert faithful.warnings == ()
+    assert [line for line in faithful.warnings if "intra-class" not in line] == []
 
 
 def test_distances_grow_with_damage(
@@ -317,7 +317,8 @@ def test_few_images_are_warned_about(
     assert warnings(65) == ()
     (line,) = warnings(64)
     assert "64 images for 64 feature dimensions" in line
-    assert "KID" in line
+    assert "or the kernel distance" in line
+    assert "KID" not in line  # which is Inception's alone
 
 
 @pytest.mark.parametrize(
@@ -385,37 +386,11 @@ def test_two_image_sets(
     plain = ImageSet(
         train_digits.images, train_digits.labels * 0, ("image",), "x", "other", "given"
     )
-    with pytest.raises(UserError, match=r"class_fidelity need the same classes in other \(1\)"):
+    with pytest.raises(UserError, match="the images of other all have one label"):
         evaluate_images(plain, reference=test_digits, config=config, extractor=pixels)
     small = ImageSet(train_digits.images[:, :7], train_digits.labels, ("a",), "x", "small", "given")
     with pytest.raises(UserError, match="small holds images of 8 x 7 pixels with 1 channel"):
         evaluate_images(small, reference=test_digits, config=settings(), extractor=pixels)
-
-
-def test_a_class_without_images_is_named(
-    train_digits: ImageSet,
-    test_digits: ImageSet,
-    pixels: FeatureExtractor,
-    settings: Settings,
-    tmp_path: Path,
-) -> None:
-    rows = train_digits.labels != 4
-    part = ImageSet(
-        train_digits.images[rows],
-        train_digits.labels[rows],
-        train_digits.class_names,
-        "x",
-        "x",
-        "t",
-    )
-    with pytest.raises(UserError, match=r"2 generated images of every class.*digit 4 \(0\)"):
-        evaluate_images(
-            part,
-            reference=test_digits,
-            config=settings(metrics=("intra_class_distance",)),
-            extractor=pixels,
-            cache_dir=tmp_path,
-        )
 
 
 def test_progress_reaches_the_end(

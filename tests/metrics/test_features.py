@@ -79,7 +79,9 @@ def test_protocol_states_resize_and_weights(efficientnet: FeatureExtractor) -> N
     assert protocol["input_size"] == 224
     assert "sha256" in protocol["weights"]
     other = load_extractor("efficientnet-lite0", resize="bilinear-antialias")
-    assert other.protocol() == {**protocol, "resize": "bilinear-antialias"}
+    expected = {**protocol, "resize": "bilinear-antialias"}
+    del expected["clamped"]
+    assert other.protocol() == expected
 
 
 def test_bf16_features_are_close_and_stated(efficientnet: FeatureExtractor) -> None:
@@ -125,18 +127,30 @@ def test_inception_agrees_with_pytorch_fid(monkeypatch: pytest.MonkeyPatch) -> N
     torch.testing.assert_close(found, features, rtol=1e-4, atol=1e-4)
 
 
-def test_bicubic_resize_is_pillows() -> None:
+@pytest.mark.parametrize("size", [20, 100])
+def test_bicubic_resize_is_clean_fids(size: int) -> None:
+    """Pillow's filter on each channel in float, then clipped to [0, 255]: never rounded."""
     images = _images(1, size=48)
-    for size in (20, 100):
-        found = resize_images(images.float(), size, "bicubic-antialias")[0]
-        channels = [
-            Image.fromarray(channel.float().numpy(), mode="F").resize(
-                (size, size), Image.Resampling.BICUBIC
-            )
-            for channel in images[0]
-        ]
-        expected = torch.from_numpy(np.stack([np.asarray(channel) for channel in channels]))
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=5e-3)
+    images[:, :, :, :20], images[:, :, :, 20:40] = 0, 255  # edges, where a cubic filter overshoots
+    found = resize_images(images.float(), size, "bicubic-antialias")[0]
+    channels = [
+        Image.fromarray(channel.float().numpy(), mode="F").resize(
+            (size, size), Image.Resampling.BICUBIC
+        )
+        for channel in images[0]
+    ]
+    unclipped = torch.from_numpy(np.stack([np.asarray(channel) for channel in channels]))
+    assert unclipped.min() < -5
+    assert unclipped.max() > 260
+    torch.testing.assert_close(found, unclipped.clip(0, 255), rtol=1e-4, atol=5e-3)
+    assert not torch.equal(found, found.round())
+
+
+def test_clamping_is_stated_where_it_changes_something(efficientnet: FeatureExtractor) -> None:
+    """Scores and statistics of version 0.1.0, which did not clamp, are told from later ones."""
+    assert efficientnet.protocol()["clamped"] is True
+    other = load_extractor("efficientnet-lite0", resize="bilinear-antialias")
+    assert "clamped" not in other.protocol()
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 48), (100, 60)])

@@ -63,6 +63,29 @@ def _evaluate(ranks: Ranks, folder: Path, batch_size: int = 16) -> dict[str, flo
     return record.values
 
 
+def _few_images(ranks: Ranks, folder: Path, batch_size: int) -> float:
+    """The distance of 10 images of 16 dimensions, whose rows stand in for a covariance."""
+    config = EvaluationConfig(
+        features="pixels",
+        num_images=10,
+        reference="test",
+        batch_norm="running",
+        labels="uniform",
+        metrics=("frechet_distance",),
+        batch_size=batch_size,
+    )
+    record = evaluate(
+        IndexedDraw(_draw),
+        reference=_set(0, "test"),
+        probe_train=None,
+        config=config,
+        extractor=load_extractor("pixels", image_shape=(1, 4, 4)),
+        cache_dir=folder,
+        ranks=ranks,
+    )
+    return record.values["frechet_distance"]
+
+
 def _worker(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group(
@@ -75,6 +98,7 @@ def _worker(rank: int, port: int, folder: str) -> None:
         values = [_evaluate(ranks, cache) for cache in caches]
         # One batch in all: the first rank has no share of it.
         values.append(_evaluate(ranks, Path(folder) / "cache-large", batch_size=512))
+        few = [_few_images(ranks, Path(folder) / "cache-few", size) for size in (4, 512)]
         failures = 0
         try:
             with ranks.fail_together():
@@ -82,7 +106,7 @@ def _worker(rank: int, port: int, folder: str) -> None:
                     raise UserError("only here")
         except UserError as error:
             failures += str(error) == "only here"
-        result = {"values": values, "failures": failures}
+        result = {"values": values, "few": few, "failures": failures}
         (Path(folder) / f"rank-{rank}.json").write_text(json.dumps(result))
     finally:
         distributed.destroy_process_group()
@@ -100,11 +124,14 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     alone = _evaluate(Ranks(), tmp_path / "alone")
     assert alone["frechet_distance"] > 0.01
+    few = _few_images(Ranks(), tmp_path / "few", 16)
     for rank in range(2):
         found = json.loads((tmp_path / f"rank-{rank}.json").read_text())
         assert found["failures"] == 1
         for values in found["values"]:
             assert values == pytest.approx(alone, rel=1e-6)
+        for distance in found["few"]:
+            assert distance == pytest.approx(few, rel=1e-9)
 
 
 def test_shares_cover_all_batches_once() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from contragan.data.memory import free_memory
 from contragan.errors import UserError
 from contragan.gan import build
 from contragan.layers import set_plain
+from contragan.memory import free_memory
 from contragan.recipe import Recipe
 from contragan.training.room import weight_bytes
 

@@ -12,7 +12,6 @@ from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
 from contragan.data.file_source import FileSource, skipped_line
 from contragan.data.layout import NO_CLASS
-from contragan.data.memory import fits_in_memory
 from contragan.data.store import Progress, default_cache, find_or_build
 from contragan.data.tiny_imagenet import TinyImageNetConfig
 from contragan.data.torchvision_sets import (
@@ -25,6 +24,7 @@ from contragan.data.torchvision_sets import (
 )
 from contragan.data.tree import LAYOUT, FolderConfig, ImageNetConfig
 from contragan.errors import UserError
+from contragan.memory import fits_in_memory
 
 MOST_NAMED = 20
 """Classes that are listed one by one."""

@@ -23,12 +23,12 @@ from contragan.data.layout import (
     refuse_wrong_level,
 )
 from contragan.data.look import Look
-from contragan.data.memory import available_memory, fits_in_memory
 from contragan.data.npz import read_npz
 from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all, default_cache
 from contragan.data.value_range import Range
 from contragan.errors import UserError
+from contragan.memory import available_memory, fits_in_memory
 
 MEMORY_SHARE = 0.5
 _BYTES_PER_TASK = 2**24

@@ -13,12 +13,20 @@ from contragan.metrics.features import FeatureExtractor, Features, load_extracto
 from contragan.metrics.frechet import (
     Gaussian,
     Moments,
+    RowGaussian,
+    fit_gaussian,
     frechet_distance,
     frechet_distance_from_moments,
 )
 from contragan.metrics.inception_score import InceptionScore, inception_score
 from contragan.metrics.intra_class import IntraClassDistance, intra_class_distance
-from contragan.metrics.kernel import KernelDistance, kernel_distance
+from contragan.metrics.kernel import KernelDistance, kernel_distance, squared_mmd
+from contragan.metrics.labels import (
+    NEEDS_CLASSES,
+    canonical_names,
+    shortened,
+    without_metrics_by_class,
+)
 from contragan.metrics.memorisation import Memorisation, find_memorised
 from contragan.metrics.precision_recall import (
     ManifoldScores,
@@ -30,13 +38,13 @@ from contragan.metrics.protocol import (
     ClosestPairs,
     Draw,
     IndexedDraw,
+    check_evaluation,
     evaluate,
     evaluate_images,
 )
 from contragan.metrics.ranks import Ranks
 from contragan.metrics.record import EvaluationRecord, metric_lines, to_table
 from contragan.metrics.reference import ImageSet, ReferenceSet
-from contragan.metrics.scores import NEEDS_CLASSES
 from contragan.metrics.settings import PROTOCOLS, EvaluationConfig, MetricName, named_protocol
 
 __all__ = [
@@ -64,13 +72,17 @@ __all__ = [
     "Moments",
     "Ranks",
     "ReferenceSet",
+    "RowGaussian",
     "Training",
+    "canonical_names",
+    "check_evaluation",
     "compare",
     "comparison_table",
     "evaluate",
     "evaluate_images",
     "evaluation_mode",
     "find_memorised",
+    "fit_gaussian",
     "fit_probe",
     "frechet_distance",
     "frechet_distance_from_moments",
@@ -83,6 +95,9 @@ __all__ = [
     "nearest_neighbours",
     "precision_recall_density_coverage",
     "score_classifier",
+    "shortened",
+    "squared_mmd",
     "to_table",
     "train_classifier",
+    "without_metrics_by_class",
 ]

@@ -14,7 +14,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from contragan.metrics.frechet import Gaussian, gaussian_from_arrays, gaussian_to_arrays
+from contragan.metrics.frechet import (
+    FittedGaussian,
+    gaussian_from_arrays,
+    gaussian_to_arrays,
+)
 
 FORMAT = 1
 """Part of every key: raised whenever the meaning of a stored file changes."""
@@ -34,10 +38,13 @@ def cache_key(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What one pass over a set of real images leaves: ``features`` (N, D) float32 if asked for."""
+    """What one pass over a set of real images leaves.
+
+    ``features`` (N, D) float32 are there if asked for, or if they stand in for a covariance.
+    """
 
     key: str
-    gaussian: Gaussian
+    gaussian: FittedGaussian
     features: np.ndarray | None
 
 
@@ -54,18 +61,22 @@ class StatisticsCache:
     def load(self, key: str, *, features: bool) -> Statistics | None:
         """The statistics under ``key``, or None; ``features`` asks for the rows too."""
         arrays = self.load_arrays(key)
-        if arrays is None or "covariance" not in arrays:
+        if arrays is None or not {"count", "mean"} <= arrays.keys():
             return None
-        gaussian = gaussian_from_arrays(arrays)
-        if not features:
-            return Statistics(key, gaussian, None)
+        rows = None
+        if features or "covariance" not in arrays:
+            rows = self._load_rows(key, (int(arrays["count"]), len(arrays["mean"])))
+            if rows is None:
+                return None
+        gaussian = gaussian_from_arrays(arrays, rows)
+        return None if gaussian is None else Statistics(key, gaussian, rows)
+
+    def _load_rows(self, key: str, shape: tuple[int, int]) -> np.ndarray | None:
         try:
             rows = np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        if rows.shape != (gaussian.count, len(gaussian.mean)):
-            return None
-        return Statistics(key, gaussian, rows)
+        return rows if rows.shape == shape else None
 
     def save(self, statistics: Statistics) -> None:
         """Stores ``statistics`` under its key; OSError where the folder cannot be written."""

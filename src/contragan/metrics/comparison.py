@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contragan.metrics.record import EvaluationRecord, metric_title
+from contragan.metrics.record import EvaluationRecord, features_in_words, metric_title, plain_title
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,7 +67,10 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def comparison_table(records: Mapping[str, EvaluationRecord]) -> Table:
-    """A table for the terminal: a column a record, first scores, then differences in protocol."""
+    """A table for the terminal, one column per record: scores, features, differences in protocol.
+
+    A score has its published name only where that is right for every record.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -77,9 +80,13 @@ def comparison_table(records: Mapping[str, EvaluationRecord]) -> Table:
     for name in found.names:
         table.add_column(Text(name))
     for metric, values in found.scores.items():
-        holder = next(record for record in records.values() if metric in record.values)
+        titles = {
+            metric_title(record, metric) for record in records.values() if metric in record.values
+        }
+        title = titles.pop() if len(titles) == 1 else plain_title(metric)
         cells = ["-" if value is None else f"{value:.4g}" for value in values]
-        table.add_row(metric_title(holder, metric), *cells)
+        table.add_row(title, *cells)
+    table.add_row("features", *[Text(features_in_words(record)) for record in records.values()])
     if found.differences:
         table.add_section()
         table.add_row("[bold]differs: not comparable[/bold]", *[""] * len(found.names))

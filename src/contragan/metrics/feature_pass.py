@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contragan.errors import UserError
 from contragan.metrics.features import FeatureExtractor
-from contragan.metrics.frechet import Gaussian, Moments
+from contragan.metrics.frechet import FittedGaussian, Moments, fit_gaussian, rows_suffice
 from contragan.metrics.ranks import Ranks
 
 Progress = Callable[[str, int, int], None]
@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Keep:
-    """What a pass keeps beside the moments, which are always kept."""
+    """What a pass keeps beside the fitted Gaussian, which is always kept."""
 
     features: bool = False
     logits: bool = False
@@ -31,7 +31,7 @@ class Keep:
 class Passed:
     """What a pass leaves: ``features`` (N, D), ``logits`` (N, K), ``images`` (N, C, H, W) uint8."""
 
-    gaussian: Gaussian
+    gaussian: FittedGaussian
     features: np.ndarray | None
     logits: np.ndarray | None
     images: np.ndarray | None
@@ -51,14 +51,17 @@ class FeaturePass:
     ) -> Passed:
         """Passes over ``count`` images, of which ``batch(start, stop)`` gives a part in [0, 255].
 
-        UserError, on every rank, where features are not finite or logits are wanted and missing.
+        Of at most as many images as dimensions the features themselves are kept in place of a
+        covariance. UserError, on every rank, where features are not finite or logits are wanted
+        and missing.
         """
-        moments = Moments(self.extractor.dim)
-        features: list[np.ndarray] = []
-        logits: list[np.ndarray] = []
-        images: list[np.ndarray] = []
+        few = rows_suffice(count, self.extractor.dim)
+        moments = None if few else Moments(self.extractor.dim)
         share = self.ranks.share(count, self.batch_size)
         own = sum(stop - start for start, stop in share)
+        features = _Rows(own) if keep.features or few else None
+        logits = _Rows(own) if keep.logits else None
+        images = _Rows(own) if keep.images else None
         done = 0
         with self.ranks.fail_together():
             for start, stop in share:
@@ -67,30 +70,48 @@ class FeaturePass:
                 rows = found.features.cpu()
                 if not torch.isfinite(rows).all():
                     raise UserError(f"{self.extractor.name} gave features that are not finite")
-                moments.update(rows)
-                if keep.features:
-                    features.append(rows.numpy())
-                if keep.logits:
+                if moments is not None:
+                    moments.update(rows)
+                if features is not None:
+                    features.add(rows)
+                if logits is not None:
                     if found.logits is None:
                         raise UserError(
-                            f"{self.extractor.name} has no classifier: the inception score needs "
-                            "the features inception or efficientnet-lite0"
+                            f"{self.extractor.name} has no classifier: the classifier score (the "
+                            "Inception Score, with Inception's) needs the features inception or "
+                            "efficientnet-lite0"
                         )
-                    logits.append(found.logits.cpu().numpy())
-                if keep.images:
-                    images.append(_rounded(pixels).cpu().numpy())
+                    logits.add(found.logits.cpu())
+                if images is not None:
+                    images.add(_rounded(pixels).cpu())
                 done += stop - start
                 if self.progress is not None:
                     self.progress(stage, done, own)
-        return Passed(
-            self.ranks.merge(moments).gaussian(),
-            self._whole(features) if keep.features else None,
-            self._whole(logits) if keep.logits else None,
-            self._whole(images) if keep.images else None,
-        )
+        whole = self._whole(features)
+        if moments is not None:
+            gaussian: FittedGaussian = self.ranks.merge(moments).gaussian()
+        else:
+            assert whole is not None
+            gaussian = fit_gaussian(whole)
+        return Passed(gaussian, whole, self._whole(logits), self._whole(images))
 
-    def _whole(self, parts: list[np.ndarray]) -> np.ndarray:
-        return self.ranks.concatenate(np.concatenate(parts) if parts else np.zeros(0))
+    def _whole(self, rows: _Rows | None) -> np.ndarray | None:
+        return None if rows is None else self.ranks.concatenate(rows.array)
+
+
+class _Rows:
+    """An array of ``count`` rows that is filled batch by batch, so that nothing is held twice."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.filled = count, 0
+        self.array = np.zeros(0)
+
+    def add(self, rows: Tensor) -> None:
+        found = rows.numpy()
+        if self.filled == 0:
+            self.array = np.empty((self.count, *found.shape[1:]), found.dtype)
+        self.array[self.filled : self.filled + len(found)] = found
+        self.filled += len(found)
 
 
 def _rounded(pixels: Tensor) -> Tensor:

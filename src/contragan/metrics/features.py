@@ -53,11 +53,11 @@ class FeatureExtractor(ABC):
 def resize_images(
     images: Float[Tensor, "B C H W"], size: int, method: Resize
 ) -> Float[Tensor, "B C S S"]:
-    """Square images of side ``size``; values are neither clamped nor rounded.
+    """Square images of side ``size``, in float and never rounded.
 
-    ``bicubic-antialias`` is Pillow's filter (Parmar et al. 2022, "clean-fid");
-    ``tf-bilinear`` is TensorFlow 1's, which samples at corners: the one of the original FID;
-    ``bilinear`` is pytorch-fid's.
+    ``bicubic-antialias`` is Pillow's filter, clamped to [0, 255] where it overshoots (Parmar et al.
+    2022, "clean-fid"); ``tf-bilinear`` is TensorFlow 1's, which samples at corners: the one of the
+    original FID; ``bilinear`` is pytorch-fid's.
     """
     if images.shape[-2:] == (size, size):
         return images
@@ -68,8 +68,11 @@ def resize_images(
         larger = (size + 1, size + 1)
         sampled = F.interpolate(padded, size=larger, mode="bilinear", align_corners=True)
         return sampled[..., :size, :size]
-    mode = "bicubic" if method == "bicubic-antialias" else "bilinear"
-    return F.interpolate(images, size=(size, size), mode=mode, antialias=method != "bilinear")
+    if method == "bicubic-antialias":
+        resized = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True)
+        return resized.clamp_(0, 255)
+    antialias = method == "bilinear-antialias"
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=antialias)
 
 
 def checksum(network: nn.Module) -> str:
@@ -113,7 +116,7 @@ class NetworkExtractor(FeatureExtractor):
 
     def protocol(self) -> dict[str, Any]:
         shift, scale = self._shift_scale
-        return {
+        facts = {
             "extractor": self.name,
             "dim": self.dim,
             "resize": self.resize,
@@ -122,6 +125,8 @@ class NetworkExtractor(FeatureExtractor):
             "weights": self._weights,
             "precision": self.precision,
         }
+        # Version 0.1.0 did not clamp: its scores and cached statistics lack this entry.
+        return facts | ({"clamped": True} if self.resize == "bicubic-antialias" else {})
 
     def prepare(self, images: Images) -> Float[Tensor, "B 3 S S"]:
         """The network's input for images in [0, 255]."""

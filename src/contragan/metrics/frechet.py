@@ -2,11 +2,14 @@
 
 ``|m_a - m_b|^2 + Tr(A) + Tr(B) - 2 Tr((A B)^(1/2))`` with covariances A and B
 (Heusel et al. 2017, Eq. 6). The last trace is the sum of the singular values of ``F_a F_b^T`` for
-any factors with ``F^T F`` equal to the covariance, so no matrix square root is ever formed.
+any factors with ``F^T F`` equal to the covariance, so no matrix square root is ever formed. Of at
+most as many samples as dimensions the samples themselves are a factor, and no covariance is formed.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +31,41 @@ class Gaussian:
     count: int
     mean: Array
     covariance: Array
+
+
+@dataclass(frozen=True)
+class RowGaussian:
+    """The Gaussian fitted to ``rows`` (N, D), kept as they are; ``mean`` (D,) is in float64.
+
+    N rows of D dimensions take less room than a covariance where N is at most D.
+    """
+
+    rows: NDArray[Any]
+    mean: Array
+
+    @property
+    def count(self) -> int:
+        """Number of feature vectors."""
+        return len(self.rows)
+
+
+FittedGaussian = Gaussian | RowGaussian
+
+
+def fit_gaussian(rows: NDArray[Any]) -> FittedGaussian:
+    """The Gaussian of feature vectors (N, D); ValueError for fewer than two."""
+    if len(rows) < 2:
+        raise ValueError(f"a covariance needs at least 2 samples, got {len(rows)}")
+    mean = np.asarray(rows.mean(0, dtype=np.float64))
+    if rows_suffice(len(rows), rows.shape[1]):
+        return RowGaussian(rows, mean)
+    centred = rows - mean
+    return Gaussian(len(rows), mean, centred.T @ centred / (len(rows) - 1))
+
+
+def rows_suffice(count: int, dim: int) -> bool:
+    """Whether ``count`` samples are kept in place of a covariance of ``dim`` dimensions."""
+    return count <= dim
 
 
 class Moments:
@@ -81,50 +119,32 @@ class Moments:
 def frechet_distance(features_a: Float[Tensor, "N D"], features_b: Float[Tensor, "M D"]) -> float:
     """Fréchet distance between two feature sets; ValueError on unequal widths or under 2 rows.
 
-    Where a set has fewer rows than columns its rows themselves are the covariance's factor, so the
-    rank-deficient case is exact and cheaper than the full one.
+    Sets with no more rows than columns are exact too, and cheaper than larger ones.
     """
-    first, second = _as_float64(features_a), _as_float64(features_b)
+    first, second = (features.detach().cpu().numpy() for features in (features_a, features_b))
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"features must be (N, D) and (M, D), got {first.shape}, {second.shape}")
-    dim = first.shape[1]
     if min(len(first), len(second)) < 2:
         raise ValueError("a covariance needs at least 2 rows of features")
-    if len(first) > dim and len(second) > dim:
-        return frechet_distance_from_moments(_gaussian(first), _gaussian(second))
-    factor_a, factor_b = _factor_of_rows(first), _factor_of_rows(second)
-    difference = first.mean(0) - second.mean(0)
-    traces = float(np.square(factor_a).sum() + np.square(factor_b).sum())
-    return _distance(difference, traces, _nuclear_norm(factor_a, factor_b))
+    return frechet_distance_from_moments(fit_gaussian(first), fit_gaussian(second))
 
 
-def frechet_distance_from_moments(a: Gaussian, b: Gaussian) -> float:
+def frechet_distance_from_moments(a: FittedGaussian, b: FittedGaussian) -> float:
     """Fréchet distance between two Gaussians, rank-deficient ones included.
 
     Full-rank covariances take one Cholesky factorisation and the eigenvalues of ``L^T B L``; where
-    those eigenvalues are too small to be trusted after squaring, the singular values of the product
-    of two pivoted factors are used instead.
+    those eigenvalues are too small to be trusted after squaring, or where one Gaussian is given by
+    its rows, the singular values of the product of two factors are used instead.
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"features of different widths: {a.mean.shape[0]} and {b.mean.shape[0]}")
-    traces = float(np.trace(a.covariance) + np.trace(b.covariance))
-    root = _trace_root_by_cholesky(a.covariance, b.covariance, traces)
+    traces = _trace(a) + _trace(b)
+    root = None
+    if isinstance(a, Gaussian) and isinstance(b, Gaussian):
+        root = _trace_root_by_cholesky(a.covariance, b.covariance, traces)
     if root is None:
-        root = _nuclear_norm(_pivoted_factor(a.covariance), _pivoted_factor(b.covariance))
-    return _distance(a.mean - b.mean, traces, root)
-
-
-def _as_float64(features: Tensor) -> Array:
-    return np.asarray(features.detach().cpu().numpy(), dtype=np.float64)
-
-
-def _gaussian(rows: Array) -> Gaussian:
-    mean = rows.mean(0)
-    centred = rows - mean
-    return Gaussian(len(rows), mean, centred.T @ centred / (len(rows) - 1))
-
-
-def _distance(difference: Array, traces: float, root: float) -> float:
+        root = _nuclear_norm_of_product(_factor(a), _factor(b))
+    difference = a.mean - b.mean
     # The distance is never negative; rounding of two equal sets may leave it at -1e-13.
     return max(0.0, float(difference @ difference) + traces - 2 * root)
 
@@ -147,12 +167,35 @@ def _trace_root_by_cholesky(a: Array, b: Array, traces: float) -> float | None:
     return root if uncertain <= 1e-9 * traces else None
 
 
-def _factor_of_rows(rows: Array) -> Array:
-    centred = rows - rows.mean(0)
-    if len(rows) <= rows.shape[1]:
-        factor: Array = centred / np.sqrt(len(rows) - 1)
-        return factor
-    return _pivoted_factor(centred.T @ centred / (len(rows) - 1))
+COLUMNS = 2048
+"""Columns of a factor that are worked on at once: a block of them, not the whole, is in float64."""
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """``F`` (R, D) with ``F^T F`` the covariance, given block by block of its columns."""
+
+    rows: NDArray[Any]
+    mean: Array
+    divisor: float
+
+    def blocks(self) -> Iterator[Array]:
+        for start in range(0, self.rows.shape[1], COLUMNS):
+            part = slice(start, start + COLUMNS)
+            centred: Array = self.rows[:, part].astype(np.float64) - self.mean[part]
+            yield centred / self.divisor
+
+
+def _factor(gaussian: FittedGaussian) -> _Factor:
+    if isinstance(gaussian, RowGaussian):
+        return _Factor(gaussian.rows, gaussian.mean, math.sqrt(gaussian.count - 1))
+    return _Factor(_pivoted_factor(gaussian.covariance), np.zeros_like(gaussian.mean), 1.0)
+
+
+def _trace(gaussian: FittedGaussian) -> float:
+    if isinstance(gaussian, Gaussian):
+        return float(np.trace(gaussian.covariance))
+    return sum(float(np.square(block).sum()) for block in _factor(gaussian).blocks())
 
 
 def _pivoted_factor(covariance: Array) -> Array:
@@ -169,23 +212,31 @@ def _pivoted_factor(covariance: Array) -> Array:
     return factor
 
 
-def _nuclear_norm(factor_a: Array, factor_b: Array) -> float:
+def _nuclear_norm_of_product(a: _Factor, b: _Factor) -> float:
+    """The sum of the singular values of ``F_a F_b^T``."""
     from scipy.linalg import svdvals
 
-    if factor_a.shape[0] == 0 or factor_b.shape[0] == 0:
+    if len(a.rows) == 0 or len(b.rows) == 0:
         return 0.0
-    return float(svdvals(factor_a @ factor_b.T, check_finite=False).sum())
+    product = np.zeros((len(a.rows), len(b.rows)))
+    for block_a, block_b in zip(a.blocks(), b.blocks(), strict=True):
+        product += block_a @ block_b.T
+    return float(svdvals(product, overwrite_a=True, check_finite=False).sum())
 
 
-def gaussian_to_arrays(gaussian: Gaussian) -> dict[str, Any]:
-    """The arrays that a cache file holds."""
-    return {
-        "count": np.int64(gaussian.count),
-        "mean": gaussian.mean,
-        "covariance": gaussian.covariance,
-    }
+def gaussian_to_arrays(gaussian: FittedGaussian) -> dict[str, Any]:
+    """The arrays that a cache file holds; the rows of a Gaussian given by them lie elsewhere."""
+    arrays = {"count": np.int64(gaussian.count), "mean": gaussian.mean}
+    if isinstance(gaussian, Gaussian):
+        arrays["covariance"] = gaussian.covariance
+    return arrays
 
 
-def gaussian_from_arrays(arrays: Any) -> Gaussian:
-    """The inverse of :func:`gaussian_to_arrays`, from an opened npz file or a mapping."""
-    return Gaussian(int(arrays["count"]), arrays["mean"], arrays["covariance"])
+def gaussian_from_arrays(arrays: Any, rows: NDArray[Any] | None) -> FittedGaussian | None:
+    """The inverse of :func:`gaussian_to_arrays`, from a mapping; None where something is missing.
+
+    ``rows`` are the feature vectors, where they are at hand.
+    """
+    if "covariance" in arrays:
+        return Gaussian(int(arrays["count"]), arrays["mean"], arrays["covariance"])
+    return None if rows is None else RowGaussian(rows, arrays["mean"])

@@ -1,4 +1,7 @@
-"""Inception Score: how confident and how varied a classifier's predictions are."""
+"""How confident and how varied a classifier's predictions are.
+
+Of Inception-V3's predictions this is the Inception Score, and of no other network's.
+"""
 
 from __future__ import annotations
 

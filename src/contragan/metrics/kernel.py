@@ -1,7 +1,11 @@
-"""Kernel distance (KID): an unbiased squared MMD with the cubic polynomial kernel."""
+"""Kernel distance: an unbiased squared MMD with the cubic polynomial kernel.
+
+Of Inception's features it is the KID.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +15,11 @@ from torch import Tensor
 
 
 class KernelDistance(NamedTuple):
-    """Mean and standard deviation of the estimate over subsets of ``subset_size`` images."""
+    """Mean and standard deviation of the estimate over subsets of ``subset_size`` images.
+
+    ``std`` is NaN where a subset takes more than half of a set: subsets then share so many images
+    that they differ less than independent ones would, down to not at all.
+    """
 
     mean: float
     std: float
@@ -33,12 +41,9 @@ def kernel_distance(
 
     Source: Binkowski et al. 2018, Sec. 4.
     """
-    if features_a.ndim != 2 or features_b.ndim != 2 or features_a.shape[1] != features_b.shape[1]:
-        raise ValueError(
-            f"features must be (N, D) and (M, D), got {tuple(features_a.shape)} and "
-            f"{tuple(features_b.shape)}"
-        )
-    size = min(subset_size, len(features_a), len(features_b))
+    _check_widths(features_a, features_b)
+    smaller = min(len(features_a), len(features_b))
+    size = min(subset_size, smaller)
     if size < 2 or subsets < 1:
         raise ValueError("the kernel distance needs at least 2 images a set and 1 subset")
     # numpy's legacy generator is frozen for good, so a seed means the same subsets in any version.
@@ -47,22 +52,45 @@ def kernel_distance(
     for _ in range(subsets):
         rows_a = torch.from_numpy(random.choice(len(features_a), size, replace=False))
         rows_b = torch.from_numpy(random.choice(len(features_b), size, replace=False))
-        estimates.append(_squared_mmd(features_a[rows_a].float(), features_b[rows_b].float()))
-    return KernelDistance(float(np.mean(estimates)), float(np.std(estimates)), size)
+        estimates.append(squared_mmd(features_a[rows_a], features_b[rows_b]))
+    deviation = float(np.std(estimates)) if 2 * size <= smaller else math.nan
+    return KernelDistance(float(np.mean(estimates)), deviation, size)
 
 
-def _squared_mmd(a: Tensor, b: Tensor) -> float:
-    """The U-statistic within each set, and the mean over all pairs across."""
-    size = len(a)
-    pairs = size * (size - 1)
-    within = (_kernel_sum(a, a) - _diagonal_sum(a)) + (_kernel_sum(b, b) - _diagonal_sum(b))
-    return within / pairs - 2 * _kernel_sum(a, b) / (size * size)
+def squared_mmd(features_a: Float[Tensor, "N D"], features_b: Float[Tensor, "M D"]) -> float:
+    """The kernel distance of two whole sets: the U-statistic within each, the mean across.
+
+    Unbiased at any number of images. ValueError on unequal widths or fewer than two rows.
+    """
+    _check_widths(features_a, features_b)
+    if min(len(features_a), len(features_b)) < 2:
+        raise ValueError("the kernel distance needs at least 2 images a set")
+    a, b = features_a.float(), features_b.float()
+    within = sum(
+        (_kernel_sum(rows, rows) - _diagonal_sum(rows)) / (len(rows) * (len(rows) - 1))
+        for rows in (a, b)
+    )
+    return within - 2 * _kernel_sum(a, b) / (len(a) * len(b))
+
+
+def _check_widths(a: Tensor, b: Tensor) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"features must be (N, D) and (M, D), got {tuple(a.shape)}, {tuple(b.shape)}"
+        )
+
+
+ROWS = 4096
+"""Rows of the first set whose kernel values are in memory at once."""
 
 
 def _kernel_sum(a: Tensor, b: Tensor) -> float:
-    product = (a @ b.t()).div_(a.shape[1]).add_(1)
-    cube = product.square().mul_(product)
-    return float(cube.sum(dtype=torch.float64))
+    total = 0.0
+    for rows in torch.split(a, ROWS):
+        product = (rows @ b.t()).div_(a.shape[1]).add_(1)
+        cube = product.square().mul_(product)
+        total += float(cube.sum(dtype=torch.float64))
+    return total
 
 
 def _diagonal_sum(a: Tensor) -> float:

@@ -18,6 +18,7 @@ from contragan.metrics.advice import Training
 from contragan.metrics.cache import StatisticsCache
 from contragan.metrics.feature_pass import FeaturePass, Progress
 from contragan.metrics.features import FeatureExtractor
+from contragan.metrics.labels import by_class, in_classes_of, matched_labels, metrics_that_fit
 from contragan.metrics.ranks import Ranks
 from contragan.metrics.record import EvaluationRecord, versions
 from contragan.metrics.reference import (
@@ -25,8 +26,10 @@ from contragan.metrics.reference import (
     ReferenceSet,
     apportion,
     image_batch,
+    shown_name,
 )
-from contragan.metrics.scores import NEEDS_CLASSES, Scores, Sets, compute_scores, what_to_keep
+from contragan.metrics.room import check_counts, check_room
+from contragan.metrics.scores import Scores, Sets, compute_scores, what_to_keep
 from contragan.metrics.settings import EvaluationConfig
 from contragan.types import to_levels, to_uint8
 
@@ -95,8 +98,14 @@ def evaluate(
     ``made_by`` is what is known of how the generator was trained: one without labels is not judged
     by them, and advice suits the settings.
 
-    UserError on images that are not finite or of another shape.
+    Metrics by class need two classes: of one, a named protocol goes without them, and the record
+    says so. UserError, before anything is drawn, where they were chosen for one class, a set has
+    too few images, or memory does not suffice; and on images that are not finite or of another
+    shape.
     """
+    config, notes = metrics_that_fit(config, reference)
+    if probe_train is not None and by_class(config):
+        probe_train = in_classes_of(probe_train, reference)
     labels = label_sequence(reference, config, seed)
     height, width, channels = reference.images.shape[1:]
 
@@ -111,8 +120,17 @@ def evaluate(
                 images, (len(part), channels, height, width), rounding=config.rounding
             )
 
-    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, ranks or Ranks(),
-               made_by=made_by)  # fmt: skip
+    job = _Job(
+        reference,
+        probe_train,
+        config,
+        extractor,
+        cache_dir,
+        progress,
+        ranks or Ranks(),
+        notes,
+        made_by=made_by,
+    )
     return job.run(batch, labels, seed, context or {}, closest_pairs)
 
 
@@ -131,27 +149,28 @@ def evaluate_images(
     """Compares images that anything has generated with ``reference``.
 
     All of ``generated`` is used, whatever ``config.num_images`` says. Labels and batch norm are
-    recorded as unknown, and rounding as done, for files hold 8 bits. UserError where sizes,
-    channels or, for metrics by class, class names differ.
+    recorded as unknown, and rounding as done, for files hold 8 bits. Metrics by class match classes
+    by name: those that are absent from ``generated`` count as 0 and are named. UserError where
+    sizes or channels differ, where ``generated`` has classes that ``reference`` lacks, and as
+    :func:`evaluate`.
     """
+    name = shown_name(generated)
     if generated.images.shape[1:] != reference.images.shape[1:]:
         raise UserError(
-            f"{generated.name} holds images of {_size(generated)}, {reference.name} of "
+            f"{name} holds images of {_size(generated)}, {shown_name(reference)} of "
             f"{_size(reference)}: bring them to one size and colour first"
         )
-    by_class = sorted(set(config.metrics) & NEEDS_CLASSES)
-    if by_class and tuple(generated.class_names) != tuple(reference.class_names):
-        raise UserError(
-            f"{', '.join(by_class)} need the same classes in {generated.name} "
-            f"({len(generated.class_names)}) and {reference.name} ({len(reference.class_names)})"
-        )
-    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks())
+    config, notes = metrics_that_fit(config, reference, generated)
+    labels = generated.labels
+    if by_class(config):
+        labels = matched_labels(generated, reference)
+        probe_train = None if probe_train is None else in_classes_of(probe_train, reference)
+    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks(), notes, name)
     record = job.run(
         lambda start, stop: image_batch(generated.images, slice(start, stop)),
-        np.asarray(generated.labels),
+        np.asarray(labels),
         0,
-        {"generated": generated.name, "generated_fingerprint": generated.fingerprint}
-        | dict(context or {}),
+        {"generated": name, "generated_fingerprint": generated.fingerprint} | dict(context or {}),
         closest_pairs,
     )
     facts = {
@@ -181,6 +200,8 @@ class _Job:
     cache_dir: Path | None
     progress: Progress | None
     ranks: Ranks
+    notes: tuple[str, ...]
+    given: str | None = None
 
     def run(
         self,
@@ -191,6 +212,7 @@ class _Job:
         closest_pairs: Callable[[ClosestPairs], None] | None,
     ) -> EvaluationRecord:
         started = time.perf_counter()
+        self.check(len(labels), pictures=closest_pairs is not None)
         passing = FeaturePass(self.extractor, self.config.batch_size, self.ranks, self.progress)
         keep = what_to_keep(self.config)
         pictures = closest_pairs is not None and "memorisation" in self.config.metrics
@@ -201,7 +223,7 @@ class _Job:
         real = real_features(self.reference, features=keep.features)
         sets = Sets(
             self.config, generated, labels, real, self.reference, self.train, real_features,
-            self.progress, made_by=self.made_by,
+            self.progress, self.given, made_by=self.made_by,
         )  # fmt: skip
         scores = compute_scores(sets)
         if closest_pairs is not None and pictures:
@@ -215,9 +237,41 @@ class _Job:
             seed=seed,
             context=dict(context),
             versions=versions(),
-            warnings=tuple(scores.warnings),
+            warnings=(*self.notes, *scores.warnings),
             wall_seconds=time.perf_counter() - started,
         )
+
+    def check(self, generated: int, *, pictures: bool) -> None:
+        """UserError where images are too few, or memory does not suffice."""
+        with self.ranks.fail_together():
+            check_evaluation(
+                self.config,
+                self.extractor,
+                (self.given or "the generated set", generated),
+                self.reference,
+                self.train,
+                pictures=pictures,
+            )
+
+
+def check_evaluation(
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    generated: tuple[str, int],
+    reference: ReferenceSet,
+    train: ReferenceSet | None,
+    *,
+    pictures: bool = False,
+) -> None:
+    """Raises UserError where a set has too few images for ``config``, or memory does not suffice.
+
+    ``generated`` is a name and a number; ``pictures`` keeps the images for the memorisation check.
+    """
+    keep = what_to_keep(config)
+    pictures = pictures and "memorisation" in config.metrics
+    keep = replace(keep, images=keep.images or pictures)
+    check_counts(config, generated, reference, train)
+    check_room(config, keep, extractor, generated[1], reference, train)
 
 
 def stated_protocol(
@@ -229,7 +283,7 @@ def stated_protocol(
     """The whole protocol as JSON values: settings, extractor, data."""
     sets = {"data": reference} | ({} if train is None else {"training_data": train})
     facts = {
-        key: {"name": data.name, "split": data.split, "fingerprint": data.fingerprint}
+        key: {"name": shown_name(data), "split": data.split, "fingerprint": data.fingerprint}
         for key, data in sets.items()
     }
     return {**config.model_dump(mode="json"), "extractor": extractor.protocol(), **facts}

@@ -20,8 +20,11 @@ UNITS = {
     "memorisation_ratio": "ratio",
     "inception_score_mean": "score",
     "inception_score_std": "score",
+    "classifier_score_mean": "score",
+    "classifier_score_std": "score",
     "kernel_distance_mean": "squared MMD",
     "kernel_distance_std": "squared MMD",
+    "intra_class_kernel_distance_mean": "squared MMD",
 }
 """Units of scores; all others are shares of images."""
 
@@ -52,10 +55,17 @@ class EvaluationRecord:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> EvaluationRecord:
-        """The inverse of :meth:`to_dict`."""
+        """The inverse of :meth:`to_dict`; scores of an old record get the names of today."""
         kept = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
         kept["protocol"] = in_todays_terms(kept["protocol"])
-        return cls(**{**kept, "warnings": tuple(kept["warnings"])})
+        values = kept["values"]
+        if kept["protocol"]["extractor"]["extractor"] != "inception":
+            # Version 0.1.0 called every network's score so.
+            values = {
+                name.replace("inception_score", "classifier_score"): value
+                for name, value in values.items()
+            }
+        return cls(**{**kept, "values": values, "warnings": tuple(kept["warnings"])})
 
 
 def versions() -> dict[str, str]:
@@ -66,15 +76,50 @@ def versions() -> dict[str, str]:
     return found
 
 
+_PUBLISHED = {
+    "frechet_distance": "FID",
+    "kernel_distance_mean": "KID mean",
+    "kernel_distance_std": "KID std",
+    "inception_score_mean": "Inception Score mean",
+    "inception_score_std": "Inception Score std",
+}
+"""Names that scores have where Inception's features are behind them, and only there."""
+
+
 def metric_title(record: EvaluationRecord, name: str) -> str:
     """A metric's name for a reader: only the published features and resize make it "FID"."""
     extractor = record.protocol["extractor"]
-    if name != "frechet_distance":
-        return name.replace("_", " ")
-    if extractor["extractor"] == "inception":
-        plain = extractor["resize"] == "tf-bilinear" and extractor["precision"] == "float32"
-        return "FID" if plain else f"FID ({extractor['resize']}, {extractor['precision']})"
-    return f"Fréchet distance ({extractor['extractor']})"
+    if extractor["extractor"] == "inception" and name in _PUBLISHED:
+        resize = _resize(extractor)
+        plain = resize == "tf-bilinear" and extractor["precision"] == "float32"
+        return _PUBLISHED[name] + ("" if plain else f" ({resize}, {extractor['precision']})")
+    named = name in {"frechet_distance", "classifier_score_mean"}
+    return plain_title(name) + (f" ({extractor['extractor']})" if named else "")
+
+
+def plain_title(name: str) -> str:
+    """A metric's name whatever the features."""
+    words = name.replace("inception_score", "classifier_score").replace("_", " ")
+    return words.replace("frechet", "Fréchet")
+
+
+def features_in_words(record: EvaluationRecord) -> str:
+    """The extractor, how many features it gives, and how it got the images."""
+    extractor = record.protocol["extractor"]
+    facts = [str(extractor["extractor"])]
+    if "dim" in extractor:
+        facts.append(f"{extractor['dim']:,} dimensions")
+    if extractor.get("resize"):
+        size = extractor.get("input_size")
+        facts.append(_resize(extractor) + (f" to {size} x {size}" if size else ""))
+    facts.append(str(extractor.get("precision", "float32")))
+    return ", ".join(facts)
+
+
+def _resize(extractor: dict[str, Any]) -> str:
+    resize = str(extractor["resize"])
+    unclamped = resize == "bicubic-antialias" and not extractor.get("clamped")
+    return f"{resize} unclamped" if unclamped else resize
 
 
 def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
@@ -87,9 +132,11 @@ def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
     elif norm == "batch":
         norm += f" ({protocol['batch_size']} images)"
     data = protocol["data"]
+    split = "" if data["split"] == "given" else f" {data['split']}"
     rows += [
+        ("features", features_in_words(record)),
         ("generated images", f"{counts['generated']} (labels: {protocol['labels']})"),
-        ("reference", f"{data['name']} {data['split']}, {counts['reference']} images"),
+        ("reference", f"{data['name']}{split}, {counts['reference']} images"),
         ("batch norm", norm),
         ("seed", str(record.seed)),
     ]

@@ -15,6 +15,7 @@ from torch import Tensor
 from contragan.errors import UserError
 from contragan.metrics.cache import Statistics, StatisticsCache, cache_key
 from contragan.metrics.feature_pass import FeaturePass, Keep
+from contragan.metrics.frechet import rows_suffice
 from contragan.metrics.probe import PROBE_SETTINGS, LinearProbe, fit_probe
 
 
@@ -51,6 +52,11 @@ class ImageSet:
     split: str
 
 
+def shown_name(images: ReferenceSet) -> str:
+    """What a set is called in tables and messages: never nothing."""
+    return images.name.strip() or "unnamed images"
+
+
 def same_images(first: ReferenceSet, second: ReferenceSet) -> bool:
     """Whether two sets are one."""
     return (first.fingerprint, first.split) == (second.fingerprint, second.split)
@@ -80,28 +86,31 @@ class RealFeatures:
         ``indices`` picks a part of the set. Nothing is cached unless the whole pass succeeded.
         UserError for fewer than two images, or a cache that cannot be written.
         """
-        key = cache_key(
-            {
-                "kind": "features",
-                "data": reference.fingerprint,
-                "split": reference.split,
-                "images": list(reference.images.shape),
-                "indices": None if indices is None else _digest(indices),
-                "extractor": self.passing.extractor.protocol(),
-            }
-        )
+        chosen = np.arange(len(reference.images)) if indices is None else indices
+        if len(chosen) < 2:
+            raise UserError(
+                f"{shown_name(reference)} {reference.split} has {len(chosen)} images: need 2"
+            )
+        facts = {
+            "kind": "features",
+            "data": reference.fingerprint,
+            "split": reference.split,
+            "images": list(reference.images.shape),
+            "indices": None if indices is None else _digest(indices),
+            "extractor": self.passing.extractor.protocol(),
+        }
+        if rows_suffice(len(chosen), self.passing.extractor.dim):
+            facts["form"] = "rows"  # version 0.1.0 kept a covariance of any size under the bare key
+        key = cache_key(facts)
         found = self.cache.load(key, features=features)
         # Ranks may see different disks: all go on from the cache, or all make the pass.
         if self.passing.ranks.all_agree(found is not None) and found is not None:
             return found
-        chosen = np.arange(len(reference.images)) if indices is None else indices
-        if len(chosen) < 2:
-            raise UserError(f"{reference.name} {reference.split} has {len(chosen)} images: need 2")
         passed = self.passing(
             lambda start, stop: image_batch(reference.images, chosen[start:stop]),
             len(chosen),
             Keep(features=features),
-            f"features of {reference.name} {reference.split}",
+            f"features of {shown_name(reference)} {reference.split}",
         )
         statistics = Statistics(key, passed.gaussian, passed.features)
         self._save(lambda: self.cache.save(statistics))

@@ -1,4 +1,4 @@
-"""Every metric's scores from one pass: a function a metric, and the table that names them."""
+"""Every metric's scores from one pass: one function per metric, and the table that names them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,32 @@ from contragan.metrics.frechet import frechet_distance_from_moments
 from contragan.metrics.inception_score import inception_score
 from contragan.metrics.intra_class import intra_class_distance
 from contragan.metrics.kernel import kernel_distance
+from contragan.metrics.labels import by_class, class_counts, shortened
 from contragan.metrics.memorisation import Memorisation, find_memorised
 from contragan.metrics.precision_recall import precision_recall_density_coverage
-from contragan.metrics.reference import RealFeatures, ReferenceSet, same_images, stratified
+from contragan.metrics.reference import (
+    RealFeatures,
+    ReferenceSet,
+    same_images,
+    shown_name,
+    stratified,
+)
 from contragan.metrics.settings import EvaluationConfig, MetricName
 
 CLOSEST_PAIRS = 16
 """Pairs of a generated and its nearest training image that a record lists."""
 
+FEWEST_PER_SPLIT = 10
+"""Images per split below which no classifier score is given: it cannot exceed their number."""
+
 
 @dataclass(frozen=True)
 class Sets:
-    """What the metrics compare: generated images, the reference, and training images if given."""
+    """What the metrics compare: generated images, the reference, and training images if given.
+
+    ``labels`` of the generated images are indices of the reference's classes. ``given`` is the name
+    of generated images that came as they are; None where a generator drew those labels.
+    """
 
     config: EvaluationConfig
     made_by: Training | None = field(default=None, kw_only=True)
@@ -44,6 +58,7 @@ class Sets:
     train: ReferenceSet | None
     real_features: RealFeatures
     progress: Progress | None
+    given: str | None = None
 
     @property
     def generated_features(self) -> np.ndarray:
@@ -86,8 +101,8 @@ def _frechet(sets: Sets, scores: Scores) -> None:
     if few <= dim:
         scores.warnings.append(
             f"{few} images for {dim} feature dimensions: the Fréchet distance is biased upwards "
-            "and comparable only at equal counts. Use more images, or the kernel distance (KID), "
-            "whose estimate is unbiased."
+            "and comparable only at equal counts. Use more images, or the kernel distance, whose "
+            "estimate is unbiased."
         )
 
 
@@ -98,23 +113,53 @@ def _kernel(sets: Sets, scores: Scores) -> None:
         subsets=sets.config.kernel_subsets,
         subset_size=sets.config.kernel_subset_size,
     )
-    scores.values |= {"kernel_distance_mean": found.mean, "kernel_distance_std": found.std}
+    scores.values["kernel_distance_mean"] = found.mean
     scores.counts["kernel_subset"] = found.subset_size
+    if not np.isnan(found.std):
+        scores.values["kernel_distance_std"] = found.std
+        return
+    few = min(len(sets.labels), len(sets.reference.images))
+    scores.warnings.append(
+        f"The kernel distance has no deviation: subsets of {found.subset_size} are more than half "
+        f"of {few} images, so that they hardly differ. Use at least {2 * found.subset_size} images "
+        "a set, or a smaller kernel_subset_size."
+    )
 
 
-def _inception(sets: Sets, scores: Scores) -> None:
-    assert sets.generated.logits is not None
-    splits = min(sets.config.inception_splits, len(sets.labels))
-    found = inception_score(torch.from_numpy(sets.generated.logits), splits=splits)
-    scores.values |= {"inception_score_mean": found.mean, "inception_score_std": found.std}
+def _classifier_score(sets: Sets, scores: Scores) -> None:
+    """The Inception Score, so called only of Inception's predictions."""
+    logits = sets.generated.logits
+    assert logits is not None
+    extractor = sets.real_features.passing.extractor.name
+    is_inception = extractor == "inception"
+    name = "inception_score" if is_inception else "classifier_score"
+    splits = sets.config.inception_splits
+    each = len(logits) // splits
+    scores.counts |= {f"{name}_splits": splits, f"{name}_images_per_split": each}
+    title = "Inception Score" if is_inception else "classifier score"
+    if each < FEWEST_PER_SPLIT:
+        scores.warnings.append(
+            f"No {title}: {splits} splits of {len(logits)} images have fewer than "
+            f"{FEWEST_PER_SPLIT} images each. Use at least {FEWEST_PER_SPLIT * splits} images, or "
+            "fewer inception_splits."
+        )
+        return
+    found = inception_score(torch.from_numpy(logits), splits=splits)
+    scores.values |= {f"{name}_mean": found.mean, f"{name}_std": found.std}
+    if each < logits.shape[1]:
+        scores.warnings.append(
+            f"{each} images per split for {logits.shape[1]} predicted classes: the {title} is "
+            "biased downwards and comparable only at equal counts."
+        )
+    if not is_inception:
+        scores.warnings.append(
+            f"The classifier score is computed as the Inception Score is, from {extractor}'s "
+            "predictions: it cannot be compared with Inception Scores."
+        )
 
 
 def _precision_recall(sets: Sets, scores: Scores) -> None:
     config = sets.config
-    largest = max(config.manifold_neighbours, config.density_neighbours)
-    few = min(len(sets.labels), len(sets.reference.images))
-    if few <= largest:
-        raise UserError(f"precision and recall need more than {largest} images a set, got {few}")
     found = precision_recall_density_coverage(
         torch.from_numpy(np.array(sets.reference_features)),
         torch.from_numpy(sets.generated_features),
@@ -132,15 +177,41 @@ def _intra_class(sets: Sets, scores: Scores) -> None:
         sets.labels,
         sets.reference.class_names,
     )
-    worst = found.worst()
+    real, generated = (found.images[:, side] for side in (0, 1))
+    few = int(found.images[real > 0].min())
+    scores.counts["intra_class_fewest"] = few
+    scores.details["intra_class_distance"] = {
+        "worst": dict(found.worst()),
+        "per_class": _per_class(found.class_names, found.distances),
+        "kernel_per_class": _per_class(found.class_names, found.kernel_distances),
+        "images": {
+            name: {"real": int(count), "generated": int(other)}
+            for name, count, other in zip(found.class_names, real, generated, strict=True)
+        },
+    }
+    if found.missing:
+        scores.warnings.append(
+            f"No intra-class distance: there are fewer than 2 images on a side of "
+            f"{shortened(found.missing)}. Distances of the other classes are in the record."
+        )
+        return
     scores.values |= {
         "intra_class_distance_mean": found.mean,
-        "intra_class_distance_worst": worst[0][1],
+        "intra_class_distance_worst": found.worst()[0][1],
+        "intra_class_kernel_distance_mean": found.kernel_mean,
     }
-    scores.details["intra_class_distance"] = {
-        "worst": dict(worst),
-        "per_class": dict(zip(found.class_names, found.distances.tolist(), strict=True)),
-    }
+    dim = sets.generated_features.shape[1]
+    if few <= dim:
+        scores.warnings.append(
+            f"As few as {few} images of a class for {dim} feature dimensions: the intra-class "
+            "Fréchet distance is biased upwards, and of one distribution far from 0. Go by "
+            "intra_class_kernel_distance_mean, whose estimate is unbiased."
+        )
+
+
+def _per_class(names: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, float | None]:
+    pairs = zip(names, values.tolist(), strict=True)
+    return {name: None if np.isnan(value) else value for name, value in pairs}
 
 
 def _class_fidelity(sets: Sets, scores: Scores) -> None:
@@ -273,7 +344,8 @@ def _classification(sets: Sets, scores: Scores) -> None:
 METRICS: dict[MetricName, tuple[Callable[[Sets, Scores], None], Keep]] = {
     "frechet_distance": (_frechet, Keep()),
     "kernel_distance": (_kernel, Keep(features=True)),
-    "inception_score": (_inception, Keep(logits=True)),
+    "inception_score": (_classifier_score, Keep(logits=True)),
+    "classifier_score": (_classifier_score, Keep(logits=True)),
     "precision_recall": (_precision_recall, Keep(features=True)),
     "intra_class_distance": (_intra_class, Keep(features=True)),
     "class_fidelity": (_class_fidelity, Keep(features=True)),
@@ -283,9 +355,8 @@ METRICS: dict[MetricName, tuple[Callable[[Sets, Scores], None], Keep]] = {
 }
 """Each metric's function and what it needs of the generated images beside their moments."""
 
-NEEDS_CLASSES: frozenset[MetricName] = frozenset(
-    {"intra_class_distance", "class_fidelity", "classification_accuracy"}
-)
+SHARES_OF_GENERATED = ("class_accuracy", "relabelled_class_accuracy", "cas_real_to_generated")
+"""Shares of the generated images, to which classes without any would add nothing."""
 
 
 def what_to_keep(config: EvaluationConfig) -> Keep:
@@ -304,4 +375,43 @@ def compute_scores(sets: Sets) -> Scores:
     scores.counts |= {"generated": len(sets.labels), "reference": len(sets.reference.images)}
     for name in sets.config.metrics:
         METRICS[name][0](sets, scores)
+    if by_class(sets.config):
+        _name_absent_classes(sets, scores)
     return scores
+
+
+def _name_absent_classes(sets: Sets, scores: Scores) -> None:
+    """Names classes of one side only; where images were given, missing ones count as wrong."""
+    real, names = class_counts(sets.reference), np.array(sets.reference.class_names)
+    drawn = np.bincount(sets.labels, minlength=len(names))
+    alone = names[(real == 0) & (drawn > 0)].tolist()
+    if alone:
+        scores.warnings.append(
+            f"{shown_name(sets.reference)} holds no images of {shortened(alone)}, which the "
+            "generator drew."
+        )
+    missing = (real > 0) & (drawn == 0)
+    absent = names[missing].tolist()
+    if not absent:
+        return
+    scores.details["absent_classes"] = absent
+    if sets.given is None:
+        scores.warnings.append(
+            f"{len(sets.labels)} images were too few to draw all classes: {shortened(absent)} are "
+            "not counted. Ask for more images."
+        )
+        return
+    share = float(real[missing].sum() / real.sum())
+    scored = [name for name in SHARES_OF_GENERATED if name in scores.values]
+    for name in scored:
+        scores.values[name] *= 1 - share
+    fidelity = scores.details.get("class_fidelity")
+    if fidelity is not None:
+        fidelity["class_accuracy"] |= dict.fromkeys(absent, 0.0)
+        fidelity["accuracy"] = scores.values["class_accuracy"]
+        fidelity["relabelled_accuracy"] = scores.values["relabelled_class_accuracy"]
+    counted = f" Absent classes count as 0 in {', '.join(scored)}." if scored else ""
+    scores.warnings.append(
+        f"{sets.given} holds no images of {shortened(absent)}, {len(absent)} of the "
+        f"{np.count_nonzero(real)} classes of {shown_name(sets.reference)}.{counted}"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from contragan.config import Config
 from contragan.errors import UserError
@@ -16,6 +16,7 @@ MetricName = Literal[
     "frechet_distance",
     "kernel_distance",
     "inception_score",
+    "classifier_score",
     "precision_recall",
     "intra_class_distance",
     "class_fidelity",
@@ -34,7 +35,9 @@ class EvaluationConfig(Config):
     as another (``random``). ``rounding`` rounds generated images to the 256 levels of a file before
     features are taken; reference images come from files and have no others.
     ``resize`` None is the extractor's own. ``precision`` bfloat16 is faster where the processor has
-    it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). ``probe_images`` bounds
+    it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). Of ``metrics``,
+    ``inception_score`` and ``classifier_score`` are one formula, called by the first name with
+    Inception's features and by the second with any others. ``probe_images`` bounds
     the real images that the linear probe is fitted to (None: all). ``batch_size`` matters to the
     score only with ``batch_norm: batch`` or ``standing``. The numbers of subsets, splits and
     neighbours are the published ones.
@@ -59,6 +62,15 @@ class EvaluationConfig(Config):
     manifold_neighbours: int = Field(default=3, ge=1)
     density_neighbours: int = Field(default=5, ge=1)
     classifier: ClassifierConfig = ClassifierConfig()
+
+    @field_validator("metrics")
+    @classmethod
+    def _by_right_names(
+        cls, metrics: tuple[MetricName, ...], info: ValidationInfo
+    ) -> tuple[MetricName, ...]:
+        both: tuple[MetricName, MetricName] = ("inception_score", "classifier_score")
+        right = both[0] if info.data.get("features") == "inception" else both[1]
+        return tuple(dict.fromkeys(right if name in both else name for name in metrics))
 
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -133,3 +145,11 @@ def in_todays_terms(protocol: dict[str, Any]) -> dict[str, Any]:
     if isinstance(name, str) and name.startswith("contragan-paper"):
         name = name.replace("contragan-paper", "contragan-paper (version 1)", 1)
     return {**protocol, "protocol": name, "rounding": True}
+
+
+def has_protocols_metrics(config: EvaluationConfig) -> bool:
+    """Whether the metrics are a named protocol's, and not somebody's own choice."""
+    if config.protocol is None:
+        return False
+    _, _, changes = config.protocol.partition(", changed: ")
+    return "metrics" not in changes.split(", ")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from contragan.data.memory import free_memory
 from contragan.errors import UserError
 from contragan.gan import build
+from contragan.memory import free_memory
 from contragan.recipe import Recipe
 
 COPIES = 4

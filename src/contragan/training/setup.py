@@ -16,7 +16,7 @@ from rich.console import Console
 from contragan.console import note
 from contragan.data import ImageDataset, describe_classes
 from contragan.errors import UserError
-from contragan.evaluation import bearable, extractor_for, load_splits
+from contragan.evaluation import check_possible, extractor_for, load_splits
 from contragan.files import check_writable
 from contragan.fonts import illegible
 from contragan.images import GRID_ROWS
@@ -136,7 +136,10 @@ def load(
         )
     note(console, describe_classes(train_set))
     if extractor is not None:
-        bearable(recipe.evaluation, train_set.num_classes, console)
+        with Ranks.current().fail_together():  # what is free differs from machine to machine
+            left_out = check_possible(recipe.evaluation, extractor, train_set, test_set)
+        for line in left_out:
+            note(console, f"note: {line}")
     for line in illegible(train_set.class_names[:GRID_ROWS]):
         note(console, f"note: {line}")
     if recipe.training.precision == "bf16" and not bf16_is_fast():

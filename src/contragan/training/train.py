@@ -13,7 +13,7 @@ from contragan.console import is_abandoned, note
 from contragan.data import BatchSource, LabelSampler
 from contragan.distributed import share_buffers, world_size
 from contragan.errors import UserError
-from contragan.evaluation import SHOWN, Evaluator, bearable
+from contragan.evaluation import SHOWN, Evaluator
 from contragan.gan import GAN, build
 from contragan.images import GRID_ROWS, labelled_grid, save_image
 from contragan.metrics import metric_lines
@@ -162,11 +162,10 @@ def claim(setup: Setup, loop: Loop) -> None:
 def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
     """What scores a run's generator."""
     assert setup.extractor is not None, "a run that is evaluated has loaded its features"
-    evaluation = setup.run.recipe.evaluation
     return Evaluator(
         generator,
         setup.run.name,
-        bearable(evaluation, setup.train.num_classes),
+        setup.run.recipe.evaluation,
         train=setup.train,
         test=setup.test,
         seed=setup.run.seed,
