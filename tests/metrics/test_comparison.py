@@ -170,10 +170,11 @@ def test_old_records_are_read_by_todays_names() -> None:
             "extractor": "efficientnet-lite0",
             "resize": "bicubic-antialias",
             "clamped": True,
-        }
+        },
+        rounding=True,
     )
     assert compare({"old": read, "new": new}).differences == {"extractor.clamped": [None, True]}
-    theirs = replace(_record(), values={"inception_score_mean": 3.0})
+    theirs = replace(_record(rounding=True), values={"inception_score_mean": 3.0})
     assert EvaluationRecord.from_dict(theirs.to_dict()) == theirs
 
 
