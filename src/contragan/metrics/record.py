@@ -87,8 +87,11 @@ def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
     elif norm == "batch":
         norm += f" ({protocol['batch_size']} images)"
     data = protocol["data"]
+    drawn = f"labels: {protocol['labels']}"
+    if not protocol.get("rounding", True):
+        drawn += ", not rounded to 8 bits"
     rows += [
-        ("generated images", f"{counts['generated']} (labels: {protocol['labels']})"),
+        ("generated images", f"{counts['generated']} ({drawn})"),
         ("reference", f"{data['name']} {data['split']}, {counts['reference']} images"),
         ("batch norm", norm),
         ("seed", str(record.seed)),
