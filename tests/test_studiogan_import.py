@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from contragan import cli
 from contragan.recipe import load_recipe
 from contragan.runs.run import load_trained, open_run
-from contragan.studiogan_import import count_classes
+from contragan.studiogan_import import count_classes, with_their_layers
 
 VECTORS = Path(__file__).parent / "vectors" / "studiogan"
 BIGGAN = [
@@ -116,6 +116,25 @@ def test_the_generator_alone_tells_the_number_of_classes(name: str, recipe: str)
     assert count_classes(load_recipe(recipe), state, {}) == 10
     assert count_classes(load_recipe(recipe), wrapped, {}) == 10
     assert count_classes(load_recipe("cifar10/dcgan"), {}, {}) is None
+
+
+def test_layers_that_releases_build_differently_are_read_off() -> None:
+    weight = torch.zeros(2, 2)
+    normalised = {"blocks.0.0.bn1.gain.weight_orig": weight}
+    plain = {"module.blocks.0.0.bn1.gain.weight": weight}
+    for recipe in ("cifar10/sagan", "cifar10/sngan"):
+        found = with_their_layers(load_recipe(recipe), normalised, {})
+        assert found.generator.conditional_batch_norm_spectral_norm
+        found = with_their_layers(load_recipe(recipe), plain, {})
+        assert not found.generator.conditional_batch_norm_spectral_norm
+    classifier = load_recipe("cifar10/acgan")
+    for state, bias in (({"linear2.bias": weight}, True), ({"linear2.weight": weight}, False)):
+        found = with_their_layers(classifier, {}, state)
+        assert found.conditioning.bias is bias  # type: ignore[union-attr]
+    unconditional = load_recipe("cifar10/uncond-biggan")
+    for state, inside in ((normalised, True), ({"blocks.0.0.bn1.weight": weight}, False)):
+        found = with_their_layers(unconditional, state, {})
+        assert found.generator.latent_in_blocks is inside  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

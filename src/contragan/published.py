@@ -12,6 +12,7 @@ TEST_IMAGES = {"cifar10": 10_000, "tiny_imagenet": 10_000, "imagenet": 50_000}
 """How many test or validation images the published scores compare with, by kind of data."""
 
 _PLAIN = ("reference", "batch_norm", "labels", "rounding")
+_OF_FEATURES = ("resize", "precision")
 _SELECTION = "best evaluation of a run"
 
 
@@ -52,6 +53,8 @@ def protocol_differences(
         "averaged weights": record.context.get("ema"),
     }
     found |= {name: record.protocol[name] for name in _PLAIN}
+    if found["features"] != expected["features"]:
+        expected = {name: value for name, value in expected.items() if name not in _OF_FEATURES}
     return {name: [found[name], value] for name, value in expected.items() if found[name] != value}
 
 
@@ -78,9 +81,14 @@ def published_line(record: EvaluationRecord) -> str | None:
             f"{facts['selection']}"
         )
     differing = "; ".join(
-        f"{name} {here} instead of {there}" for name, (here, there) in facts["differences"].items()
+        f"{name} {_shown(here)} instead of {_shown(there)}"
+        for name, (here, there) in facts["differences"].items()
     )
     return (
         f"the published FID is of another protocol ({differing}): "
         f"--protocol {facts['protocol']} compares with it"
     )
+
+
+def _shown(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -43,8 +43,9 @@ class ImportRequest:
 def import_run(request: ImportRequest) -> Run:
     """Write a run with the checkpoints' weights, built from the recipe, at iteration 0.
 
-    The written recipe has that software's batch-norm eps (1e-4) in place of the recipe's. Class
-    names come from the data set where its folder is given; else classes are numbered.
+    The written recipe has that software's batch-norm eps (1e-4) in place of the recipe's, and the
+    layers that its releases build otherwise as the checkpoints have them. Class names come from the
+    data set where its folder is given; else classes are numbered.
 
     Raises:
         UserError: files that cannot be read, tensors that do not map, or a folder that is taken.
@@ -55,6 +56,7 @@ def import_run(request: ImportRequest) -> Run:
     generator_state = read_checkpoint(request.generator)
     discriminator_state = read_checkpoint(request.discriminator)
     recipe = with_their_batch_norm(request.recipe)
+    recipe = with_their_layers(recipe, generator_state, discriminator_state)
     facts = dataset_facts(
         recipe, request.data, count_classes(recipe, generator_state, discriminator_state)
     )
@@ -88,6 +90,27 @@ def with_their_batch_norm(recipe: Recipe) -> Recipe:
         update={"batch_norm_eps": BATCH_NORM_EPS, "batch_norm_momentum": BATCH_NORM_MOMENTUM}
     )
     return recipe.model_copy(update={"generator": generator, "discriminator": discriminator})
+
+
+def with_their_layers(recipe: Recipe, generator: State, discriminator: State) -> Recipe:
+    """The recipe with what releases of that software build differently, as the checkpoints say.
+
+    That is a classifier's bias, spectral norm in conditional batch norms, and whether the blocks of
+    an unconditional BigGAN see the latent.
+    """
+    parts: dict[str, Any] = {}
+    gains = [name for name in generator if ".gain.weight" in name]
+    changes: dict[str, Any] = {}
+    if gains:
+        normalised = any(name.endswith("_orig") for name in gains)
+        changes["conditional_batch_norm_spectral_norm"] = normalised
+    if recipe.generator.kind == "biggan" and not recipe.generator.conditional:
+        changes["latent_in_blocks"] = bool(gains)
+    parts["generator"] = recipe.generator.model_copy(update=changes)
+    if recipe.conditioning.kind == "auxiliary_classifier":
+        bias = _weight(discriminator, "linear2.bias") is not None
+        parts["conditioning"] = recipe.conditioning.model_copy(update={"bias": bias})
+    return recipe.model_copy(update=parts)
 
 
 def count_classes(recipe: Recipe, generator: State, discriminator: State) -> int | None:

@@ -28,6 +28,7 @@ from contragan.metrics import (
 )
 from contragan.metrics.features import NetworkExtractor
 from contragan.metrics.protocol import label_sequence
+from contragan.metrics.record import table_rows
 from contragan.published import protocol_differences, published_line, with_published
 from contragan.recipe import Recipe, load_recipe
 
@@ -221,7 +222,8 @@ def test_no_published_score_beside_another_protocol(
     line = published_line(record)
     assert line is not None
     assert "10.597" not in line
-    assert f"{setting} {getattr(config, setting)} instead of" in line
+    here = "yes" if setting == "rounding" else getattr(config, setting)
+    assert f"{setting} {here} instead of" in line
     assert "--protocol contragan-paper" in line
 
 
@@ -256,6 +258,13 @@ def test_the_protocols_of_other_years_are_others(contragan: Recipe) -> None:
         ]
         == {}
     )
+
+
+def test_the_table_says_how_images_were_drawn() -> None:
+    rows = dict(table_rows(record_of(named_protocol("contragan-paper"))))
+    assert rows["generated images"] == "10000 (labels: random, not rounded to 8 bits)"
+    rows = dict(table_rows(record_of(named_protocol("full"))))
+    assert rows["generated images"] == "10000 (labels: reference)"
 
 
 def test_recipes_without_a_protocol_show_no_score(contragan: Recipe) -> None:

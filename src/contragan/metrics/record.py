@@ -133,9 +133,12 @@ def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
         norm += f" ({protocol['batch_size']} images)"
     data = protocol["data"]
     split = "" if data["split"] == "given" else f" {data['split']}"
+    drawn = f"labels: {protocol['labels']}"
+    if not protocol.get("rounding", True):
+        drawn += ", not rounded to 8 bits"
     rows += [
         ("features", features_in_words(record)),
-        ("generated images", f"{counts['generated']} (labels: {protocol['labels']})"),
+        ("generated images", f"{counts['generated']} ({drawn})"),
         ("reference", f"{data['name']}{split}, {counts['reference']} images"),
         ("batch norm", norm),
         ("seed", str(record.seed)),
