@@ -35,8 +35,8 @@ def collapse(distinct: DistinctImages) -> list[Finding]:
     )
     if distinct.collapsed:
         text = (
-            f"The generator has collapsed: {over_all.distinct} of {over_all.images} images are "
-            f"distinct, where {over_all.real} of as many real ones are"
+            f"The generator has collapsed: among {over_all.images} images {over_all.distinct} are "
+            f"distinct, among as many real ones {over_all.real}"
         )
         return [Finding("collapsed", f"{text}{f'. By class: {listed}' if classes else ''}.")]
     if not classes:
@@ -47,13 +47,17 @@ def collapse(distinct: DistinctImages) -> list[Finding]:
 
 def label_faults(fidelity: ClassFidelity) -> list[Finding]:
     """What is wrong between labels and images."""
-    verdict, found = fidelity.verdict, []
+    verdict, classes = fidelity.verdict, len(fidelity.class_names)
+    found: list[Finding] = []
     if verdict.permutation:
         found.append(Finding("permuted", _permuted(fidelity)))
     if verdict.merged:
         groups = _listed((_merged(fidelity, group) for group in verdict.merged), "; ")
-        found.append(Finding("merged", f"Classes are merged: {groups}."))
-    lost, classes = verdict.lost, len(fidelity.class_names)
+        # One class for more than half of all: the generator has collapsed, whatever its labels.
+        most = max(len(group.classes) for group in verdict.merged)
+        kind: Kind = "collapsed" if 2 * most > classes else "merged"
+        found.append(Finding(kind, f"Classes are merged: {groups}."))
+    lost = verdict.lost
     if verdict.confused and (2 * len(lost) >= classes or not (found or lost)):
         found.append(Finding("confused", _confused(fidelity)))
     elif lost:
@@ -99,8 +103,9 @@ def _lost(fidelity: ClassFidelity, index: int) -> str:
 
 
 def _confused(fidelity: ClassFidelity) -> str:
-    lost = len(fidelity.verdict.lost)
-    by_class = f" {_classes(lost, len(fidelity.class_names))} lost." if lost else ""
+    names, own, lost = fidelity.class_names, fidelity.class_accuracy, fidelity.verdict.lost
+    listed = _listed(f"{names[index]} ({own[index]:.0%} show it)" for index in lost)
+    by_class = f" {_classes(len(lost), len(names))} lost: {listed}." if lost else ""
     return (
         f"The labels hardly decide what is drawn: {fidelity.accuracy:.1%} of the images agree with "
         f"their labels, where the probe is right on {fidelity.real_accuracy:.1%} of real images."

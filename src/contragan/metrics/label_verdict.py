@@ -53,7 +53,8 @@ class LabelVerdict:
 def judge_labels(confusion: Labels, real: Labels) -> LabelVerdict:
     """Judges confusion matrices (K, K) of generated and of real images.
 
-    Classes without real images, or without generated ones, are not judged.
+    Classes without real images, without generated ones, or which the classifier cannot tell apart
+    from others even in real images, are not judged.
     """
     off = _off(confusion, real)
     shows = {index: shown for index in off if (shown := _shown(index, confusion, real)) is not None}
@@ -93,7 +94,9 @@ def _off(confusion: Labels, real: Labels) -> list[int]:
     recall = lower_bound(own, counts, level)
     mistaken = lower_bound(real.sum(0) - own, others, level)
     seen = upper_bound(np.diagonal(confusion), confusion.sum(1), level)
-    return [int(index) for index in np.flatnonzero(seen < (recall + mistaken) / 2)]
+    told_apart = recall > mistaken
+    off = told_apart & (seen < (recall + mistaken) / 2)
+    return [int(index) for index in np.flatnonzero(off)]
 
 
 def _shown(index: int, confusion: Labels, real: Labels) -> int | None:
@@ -154,4 +157,5 @@ def _confused(confusion: Labels, real: Labels) -> bool:
     chance = float(weights @ (rows.sum(0) / rows.sum()))
     agreeing = float(np.diagonal(confusion)[known].sum())
     bound = float(lower_bound(typical * worth, worth, level))
-    return float(upper_bound(agreeing, rows.sum(), level)) < (bound + chance) / 2
+    seen = float(upper_bound(agreeing, rows.sum(), level))
+    return bound > chance and seen < (bound + chance) / 2
