@@ -66,6 +66,7 @@ def test_a_collapse_comes_before_labels() -> None:
     assert "lower learning rates" in text
     assert "Eq. 7" not in text
     assert advice((), facts) == []
+    assert advice({"missing"}, facts)[0].startswith("Train longer")
 
 
 def test_early_in_training_there_is_time_to_wait() -> None:

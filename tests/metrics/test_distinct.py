@@ -106,7 +106,7 @@ def test_one_image_shown_ten_times(digits: _Digits, noise: float) -> None:
     assert found.collapsed_classes == (0,)
     (finding,) = collapse(found)
     assert finding.text == (
-        "1 of 10 classes have collapsed to few distinct images: digit 0 (1 of 10, real 10)."
+        "1 of 10 classes has collapsed to few distinct images: digit 0 (1 of 10, real 10)."
     )
 
 

@@ -48,12 +48,14 @@ def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
             "labels in good runs too. Judge at the end."
         ]
     # A collapse comes first: what it leaves says little about the labels.
-    if "collapsed" in kinds or "missing" in kinds:
+    if "collapsed" in kinds:
         return [
             "A collapsed generator seldom recovers: train again with lower learning rates "
             "(training.generator_optimizer.learning_rate and training.discriminator_optimizer."
             "learning_rate), or use a checkpoint from before it."
         ]
+    if "missing" in kinds:
+        return ["Train longer: classes that are seldom drawn come late."]
     return [_of_labels(training)]
 
 

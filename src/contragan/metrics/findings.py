@@ -41,8 +41,14 @@ def collapse(distinct: DistinctImages) -> list[Finding]:
         return [Finding("collapsed", f"{text}{f'. By class: {listed}' if classes else ''}.")]
     if not classes:
         return []
-    text = f"{len(classes)} of {len(names)} classes have collapsed to few distinct images: {listed}"
-    return [Finding("collapsed", f"{text}.")]
+    have = "has" if len(classes) == 1 else "have"
+    return [
+        Finding(
+            "collapsed",
+            f"{len(classes)} of {len(names)} classes {have} collapsed to few distinct images: "
+            f"{listed}.",
+        )
+    ]
 
 
 def label_faults(fidelity: ClassFidelity) -> list[Finding]:
@@ -58,7 +64,7 @@ def label_faults(fidelity: ClassFidelity) -> list[Finding]:
         kind: Kind = "collapsed" if 2 * most > classes else "merged"
         found.append(Finding(kind, f"Classes are merged: {groups}."))
     lost = verdict.lost
-    if verdict.confused and (2 * len(lost) >= classes or not (found or lost)):
+    if verdict.confused and (2 * len(lost) >= classes or not found):
         found.append(Finding("confused", _confused(fidelity)))
     elif lost:
         listed = _listed((_lost(fidelity, index) for index in lost), "; ")
@@ -121,7 +127,7 @@ def _missing(fidelity: ClassFidelity) -> str:
         f"{names[index]} ({shown[index]:.1%} of the images, real {real[index]:.1%})"
         for index in missing
     )
-    return f"{len(missing)} of {len(names)} classes are hardly ever drawn: {listed}."
+    return f"{_classes(len(missing), len(names))} hardly ever drawn: {listed}."
 
 
 def _classes(count: int, total: int) -> str:
