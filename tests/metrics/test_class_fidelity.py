@@ -171,7 +171,8 @@ def test_images_that_ignore_their_labels_are_confused() -> None:
     assert set(_texts(found)) == {"confused"}
     assert found.to_dict()["confused"] is True
     assert "The labels hardly decide what is drawn: 9.5% of the images" in _texts(found)["confused"]
-    assert "10 of 10 classes are lost." in _texts(found)["confused"]
+    assert " 10 of 10 classes are lost: a (" in _texts(found)["confused"]
+    assert ", j (3% show it)." in _texts(found)["confused"]
     # Too few images to judge a class are enough to judge all of them.
     few = np.random.default_rng(1).permutation(30) % 10
     assert set(_texts(_seen(few, _labels(3)))) == {"confused"}

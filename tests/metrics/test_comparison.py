@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from contragan.metrics import EvaluationRecord, compare, comparison_table
+from contragan.metrics import EvaluationRecord, compare, comparison_table, to_table
 from contragan.metrics.record import metric_title, table_rows
 
 
@@ -188,3 +188,31 @@ def test_rows_state_batch_norm() -> None:
 def test_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="nothing"):
         compare({})
+
+
+def test_records_of_version_0_1_0_are_read_and_compared() -> None:
+    """Their class fidelity knows fewer findings; nothing that is new calls them incomparable."""
+    old = _record().to_dict()
+    old["class_fidelity"] = {
+        "accuracy": 0.5,
+        "class_accuracy": {"cat": 0.5, "dog": None},
+        "real_accuracy": 0.9,
+        "relabelled_accuracy": 0.5,
+        "permuted": False,
+        "confused": False,
+        "permutation": {},
+        "confusion": [[1, 1], [0, 0]],
+    }
+    del old["details"]
+    read = EvaluationRecord.from_dict(old)
+    new = replace(
+        read,
+        values=read.values | {"distinct_share": 1.0},
+        details={"distinct_images": {"collapsed": False}},
+    )
+    assert compare({"old": read, "new": new}).comparable
+    text = _text({"old": read, "new": new})
+    assert "distinct share" in text
+    console = Console(record=True, width=100)
+    console.print(to_table(read))
+    assert "cat 0.50" in console.export_text()

@@ -20,12 +20,14 @@ class Training:
 
     ``conditional``: whether the generator sees labels. ``conditioning``: the kind of head.
     ``eq8``: same-class samples in the numerator and nothing else that ties an image to its class.
-    ``mirrors``: a consistency term between an image and its mirror image.
+    ``augmented_positives``: an image's transformed copy is a positive. ``mirrors``: a consistency
+    term between an image and its mirror image.
     """
 
     conditional: bool
     conditioning: str
     eq8: bool
+    augmented_positives: bool
     mirrors: bool
     iteration: int
     total_iterations: int
@@ -46,12 +48,14 @@ def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
             "labels in good runs too. Judge at the end."
         ]
     # A collapse comes first: what it leaves says little about the labels.
-    if "collapsed" in kinds or "missing" in kinds:
+    if "collapsed" in kinds:
         return [
             "A collapsed generator seldom recovers: train again with lower learning rates "
             "(training.generator_optimizer.learning_rate and training.discriminator_optimizer."
             "learning_rate), or use a checkpoint from before it."
         ]
+    if "missing" in kinds:
+        return ["Train longer: classes that are seldom drawn come late."]
     return [_of_labels(training)]
 
 
@@ -81,6 +85,11 @@ def _of_labels(training: Training) -> str:
             "conditioning.positives_in_numerator: false (Eq. 7) and conditioning.temperature: 0.3, "
             "or add conditioning.proxy_classification, or use conditioning.kind: d2d_ce or "
             "projection. A trained model can only be relabelled."
+        )
+    if training.augmented_positives:
+        return (
+            "With conditioning.augmented_positives the loss can be made small without the right "
+            "class: leave them out (null)."
         )
     if training.mirrors:
         return (

@@ -35,26 +35,36 @@ def collapse(distinct: DistinctImages) -> list[Finding]:
     )
     if distinct.collapsed:
         text = (
-            f"The generator has collapsed: {over_all.distinct} of {over_all.images} images are "
-            f"distinct, where {over_all.real} of as many real ones are"
+            f"The generator has collapsed: among {over_all.images} images {over_all.distinct} are "
+            f"distinct, among as many real ones {over_all.real}"
         )
         return [Finding("collapsed", f"{text}{f'. By class: {listed}' if classes else ''}.")]
     if not classes:
         return []
-    text = f"{len(classes)} of {len(names)} classes have collapsed to few distinct images: {listed}"
-    return [Finding("collapsed", f"{text}.")]
+    have = "has" if len(classes) == 1 else "have"
+    return [
+        Finding(
+            "collapsed",
+            f"{len(classes)} of {len(names)} classes {have} collapsed to few distinct images: "
+            f"{listed}.",
+        )
+    ]
 
 
 def label_faults(fidelity: ClassFidelity) -> list[Finding]:
     """What is wrong between labels and images."""
-    verdict, found = fidelity.verdict, []
+    verdict, classes = fidelity.verdict, len(fidelity.class_names)
+    found: list[Finding] = []
     if verdict.permutation:
         found.append(Finding("permuted", _permuted(fidelity)))
     if verdict.merged:
         groups = _listed((_merged(fidelity, group) for group in verdict.merged), "; ")
-        found.append(Finding("merged", f"Classes are merged: {groups}."))
-    lost, classes = verdict.lost, len(fidelity.class_names)
-    if verdict.confused and (2 * len(lost) >= classes or not (found or lost)):
+        # One class for more than half of all: the generator has collapsed, whatever its labels.
+        most = max(len(group.classes) for group in verdict.merged)
+        kind: Kind = "collapsed" if 2 * most > classes else "merged"
+        found.append(Finding(kind, f"Classes are merged: {groups}."))
+    lost = verdict.lost
+    if verdict.confused and (2 * len(lost) >= classes or not found):
         found.append(Finding("confused", _confused(fidelity)))
     elif lost:
         listed = _listed((_lost(fidelity, index) for index in lost), "; ")
@@ -99,8 +109,9 @@ def _lost(fidelity: ClassFidelity, index: int) -> str:
 
 
 def _confused(fidelity: ClassFidelity) -> str:
-    lost = len(fidelity.verdict.lost)
-    by_class = f" {_classes(lost, len(fidelity.class_names))} lost." if lost else ""
+    names, own, lost = fidelity.class_names, fidelity.class_accuracy, fidelity.verdict.lost
+    listed = _listed(f"{names[index]} ({own[index]:.0%} show it)" for index in lost)
+    by_class = f" {_classes(len(lost), len(names))} lost: {listed}." if lost else ""
     return (
         f"The labels hardly decide what is drawn: {fidelity.accuracy:.1%} of the images agree with "
         f"their labels, where the probe is right on {fidelity.real_accuracy:.1%} of real images."
@@ -116,7 +127,7 @@ def _missing(fidelity: ClassFidelity) -> str:
         f"{names[index]} ({shown[index]:.1%} of the images, real {real[index]:.1%})"
         for index in missing
     )
-    return f"{len(missing)} of {len(names)} classes are hardly ever drawn: {listed}."
+    return f"{_classes(len(missing), len(names))} hardly ever drawn: {listed}."
 
 
 def _classes(count: int, total: int) -> str:

@@ -6,8 +6,8 @@ itself confuses is therefore never held against the generator.
 
 A class is *off* where its images are seen as it less often than the middle between two real
 shares: how often its own real images are seen as it, and how often other classes' are. Between
-these, the middle is where half of the images are right. All shares enter as binomial bounds whose
-level is divided by the number of classes, so a few images never decide. A class that is off
+these, the middle is where half of the images are right. All shares enter with binomial bounds
+whose level is divided by the number of classes, so a few images never decide. A class that is off
 
 - *shows* another where more of its images are seen as the other than as itself, more than of its
   own real images, and at least half of them are the other by the same middle;
@@ -17,6 +17,7 @@ level is divided by the number of classes, so a few images never decide. A class
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ from numpy.typing import NDArray
 from contragan.metrics.bounds import ALARM_RATE, lower_bound, upper_bound
 
 Labels = NDArray[np.int64]
-Shares = NDArray[np.float64]
+Counts = tuple[Any, Any]
+"""Of some images: how many are so, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class LabelVerdict:
 def judge_labels(confusion: Labels, real: Labels) -> LabelVerdict:
     """Judges confusion matrices (K, K) of generated and of real images.
 
-    Classes without real images, or without generated ones, are not judged.
+    Classes without real images or without generated ones are not judged, nor those which the
+    classifier sees in real images of other classes half as often as in their own.
     """
     off = _off(confusion, real)
     shows = {index: shown for index in off if (shown := _shown(index, confusion, real)) is not None}
@@ -88,12 +91,33 @@ def missing_classes(confusion: Labels, real: Labels) -> tuple[int, ...]:
 
 
 def _off(confusion: Labels, real: Labels) -> list[int]:
-    level = ALARM_RATE / (3 * len(confusion))
-    counts, own, others = real.sum(1), np.diagonal(real), real.sum() - real.sum(1)
-    recall = lower_bound(own, counts, level)
-    mistaken = lower_bound(real.sum(0) - own, others, level)
-    seen = upper_bound(np.diagonal(confusion), confusion.sum(1), level)
-    return [int(index) for index in np.flatnonzero(seen < (recall + mistaken) / 2)]
+    own, counts = np.diagonal(real), real.sum(1)
+    mistaken, others = real.sum(0) - own, real.sum() - counts
+    off = _below_middle(
+        (np.diagonal(confusion), confusion.sum(1)),
+        (own, counts),
+        (mistaken, others),
+        ALARM_RATE / len(confusion),
+    )
+    off &= own * others > 2 * mistaken * counts  # else the class is not told apart
+    return [int(index) for index in np.flatnonzero(off)]
+
+
+def _below_middle(
+    seen: Counts, recall: Counts, mistaken: Counts, level: float
+) -> NDArray[np.bool_]:
+    """Whether the share seen lies below the middle of the two others, and not by chance.
+
+    The bound on the difference has the distances of the three shares from their own bounds, squared
+    and added (Zou and Donner 2008).
+    """
+    found, high, low = (part / np.maximum(whole, 1) for part, whole in (seen, recall, mistaken))
+    slack = (
+        np.square(upper_bound(*seen, level) - found)
+        + np.square((high - lower_bound(*recall, level)) / 2)
+        + np.square((low - lower_bound(*mistaken, level)) / 2)
+    )
+    return np.asarray((high > low) & ((high + low) / 2 - found > np.sqrt(slack)))
 
 
 def _shown(index: int, confusion: Labels, real: Labels) -> int | None:
@@ -139,19 +163,20 @@ def _in_cycles(shows: dict[int, int]) -> list[int]:
 
 
 def _confused(confusion: Labels, real: Labels) -> bool:
-    """Whether labels decide less than half of what they would, were the images real."""
-    known = real.sum(1) > 0
-    asked = np.where(known, confusion.sum(1), 0)
-    if not asked.sum():
+    """Whether labels decide less than half of what they would, were the images real.
+
+    Every class counts alike, so that chance is the same for all.
+    """
+    known = (real.sum(1) > 0) & (confusion.sum(1) > 0)
+    classes = int(known.sum())
+    if classes < 2:
         return False
-    level = ALARM_RATE / 2
-    weights = asked / asked.sum()
-    counts = np.maximum(real.sum(1), 1)
-    typical = float(weights @ (np.diagonal(real) / counts))
-    # Real images weighted to the generated ones' classes are worth this many.
-    worth = 1 / float((weights**2 / counts).sum())
-    rows = confusion[known]
-    chance = float(weights @ (rows.sum(0) / rows.sum()))
-    agreeing = float(np.diagonal(confusion)[known].sum())
-    bound = float(lower_bound(typical * worth, worth, level))
-    return float(upper_bound(agreeing, rows.sum(), level)) < (bound + chance) / 2
+
+    def mean_recall(matrix: Labels) -> Counts:
+        counts = matrix.sum(1)[known]
+        worth = classes**2 / (1 / counts).sum()  # what so unequal classes are worth together
+        return float((np.diagonal(matrix)[known] / counts).mean() * worth), worth
+
+    seen = mean_recall(confusion)
+    chance = (seen[1] / classes, seen[1])
+    return bool(_below_middle(seen, mean_recall(real), chance, ALARM_RATE))

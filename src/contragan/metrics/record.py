@@ -155,8 +155,10 @@ def to_table(record: EvaluationRecord) -> Table:
     table = Table(title="evaluation", show_header=False, title_justify="left")
     for title, value in table_rows(record):
         table.add_row(Text(title), Text(value))
-    if record.class_fidelity is not None:
-        per_class = record.class_fidelity["class_accuracy"]
+    fidelity = record.class_fidelity
+    # Labels mean nothing to a generator that never saw them.
+    if fidelity is not None and fidelity.get("conditional") is not False:
+        per_class = fidelity["class_accuracy"]
         table.add_row("accuracy per class", Text(_short(per_class)))
     return table
 

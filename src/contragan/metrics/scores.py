@@ -17,7 +17,7 @@ from contragan.metrics.class_fidelity import fidelity_of_features
 from contragan.metrics.classification_accuracy import score_classifier, train_classifier
 from contragan.metrics.distinct import DistinctImages, count_distinct
 from contragan.metrics.feature_pass import Keep, Passed, Progress
-from contragan.metrics.findings import collapse, label_faults
+from contragan.metrics.findings import Finding, collapse, label_faults
 from contragan.metrics.frechet import frechet_distance_from_moments
 from contragan.metrics.inception_score import inception_score
 from contragan.metrics.intra_class import intra_class_distance
@@ -250,7 +250,11 @@ def _class_fidelity(sets: Sets, scores: Scores) -> None:
     scores.details["class_fidelity"] = found.to_dict()
     distinct = _distinct(sets, scores)
     scores.details["distinct_images"] = distinct.to_dict()
-    findings = [*collapse(distinct), *label_faults(found)]
+    _say([*collapse(distinct), *label_faults(found)], sets, scores)
+
+
+def _say(findings: list[Finding], sets: Sets, scores: Scores) -> None:
+    """What was found wrong, and then what to do about it."""
     scores.warnings += [finding.text for finding in findings]
     scores.warnings += advice({finding.kind for finding in findings}, sets.made_by)
 
@@ -263,9 +267,7 @@ def _distinct_images(sets: Sets, scores: Scores) -> None:
     }
     scores.details["distinct_images"] = distinct.to_dict()
     if "class_fidelity" not in sets.config.metrics:  # which says it
-        findings = collapse(distinct)
-        scores.warnings += [finding.text for finding in findings]
-        scores.warnings += advice({finding.kind for finding in findings}, sets.made_by)
+        _say(collapse(distinct), sets, scores)
 
 
 def _distinct(sets: Sets, scores: Scores) -> DistinctImages:
