@@ -157,6 +157,15 @@ def test_the_features_have_a_row_in_every_table() -> None:
     assert "pixels, 2,048 dimensions" in mixed
 
 
+def test_a_metric_that_one_record_lacks_is_no_difference() -> None:
+    first = _record()
+    more = replace(first, counts={**first.counts, "kernel_subset": 1000})
+    assert compare({"a": first, "b": more}).comparable
+    fewer = replace(first, counts={**first.counts, "kernel_subset": 500})
+    found = compare({"a": first, "b": more, "c": fewer})
+    assert found.differences == {"counts.kernel_subset": [None, 1000, 500]}
+
+
 def test_old_records_are_read_by_todays_names() -> None:
     old = replace(
         _record(extractor={"extractor": "efficientnet-lite0", "resize": "bicubic-antialias"}),

@@ -46,8 +46,14 @@ def compare(records: Mapping[str, EvaluationRecord]) -> Comparison:
     return Comparison(
         tuple(records),
         {name: [record.values.get(name) for record in found] for name in metrics},
-        {path: row for path, row in values.items() if any(value != row[0] for value in row)},
+        {path: row for path, row in values.items() if _differs(path, row)},
     )
+
+
+def _differs(path: str, row: list[Any]) -> bool:
+    # A count that a record lacks belongs to a metric that it lacks.
+    known = [value for value in row if value is not None or not path.startswith("counts.")]
+    return any(value != known[0] for value in known)
 
 
 def _facts(record: EvaluationRecord) -> dict[str, Any]:

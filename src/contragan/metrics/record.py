@@ -100,7 +100,7 @@ def metric_title(record: EvaluationRecord, name: str) -> str:
 def plain_title(name: str) -> str:
     """A metric's name whatever the features."""
     words = name.replace("inception_score", "classifier_score").replace("_", " ")
-    return words.replace("frechet", "Fréchet")
+    return words.replace("frechet", "Fréchet").replace("intra class", "intra-class")
 
 
 def features_in_words(record: EvaluationRecord) -> str:
