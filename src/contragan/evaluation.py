@@ -345,13 +345,12 @@ def _some(names: list[str]) -> str:
 
 
 def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
-    """Append an evaluation to its run's ``metrics.jsonl``."""
+    """Append an evaluation to its run's ``metrics.jsonl``, in which a training may write too."""
     path = run.path / "metrics.jsonl"
     try:
         cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("a") as lines:
-            lines.write(
-                "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
-            )
+        line = "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
+        with path.open("ab", buffering=0) as file:
+            file.write(line.encode())
     except OSError as error:
         raise writing_failed(path, error) from error

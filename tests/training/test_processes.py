@@ -221,9 +221,9 @@ def test_what_keeps_processes_apart_is_one_line() -> None:
 
 
 def test_the_end_of_another_process_is_one_line() -> None:
-    lost = r"another process .* \(\[/x/gloo/pair\.cc\] closed\)"
+    lost = r"another process of this training has ended, .* \(closed by peer\): see"
     with pytest.raises(UserError, match=lost), processes.losses_explained():
-        raise RuntimeError("[/x/gloo/pair.cc] closed\nmore")
+        raise RuntimeError("[/x/gloo/pair.cc:5] closed by peer. This is typically\nmore")
     with pytest.raises(RuntimeError, match="shape"), processes.losses_explained():
         raise RuntimeError("shape '[2]' is invalid")
 
