@@ -350,7 +350,8 @@ def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
     try:
         cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
         line = "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
-        with path.open("ab", buffering=0) as file:
-            file.write(line.encode())
+        data = line.encode()
+        with path.open("ab", buffering=len(data) + 1) as file:  # one write, between another's lines
+            file.write(data)
     except OSError as error:
         raise writing_failed(path, error) from error
