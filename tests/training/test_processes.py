@@ -22,6 +22,7 @@ from contragan.runs.checkpoint import verify
 from contragan.runs.log import read_metrics
 from contragan.training import processes
 from contragan.training.launch import Launch
+from contragan.training.setup import bf16_is_fast
 
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "OMPI_", "PMI_", "MASTER_")
 PLACES = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"}
@@ -256,3 +257,11 @@ def test_each_process_has_its_device(
             processes._devices(launch, device)
     else:
         assert processes._devices(launch, device) == expected
+
+
+def test_a_cpu_beside_a_gpu_has_a_precision_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **kwargs: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert bf16_is_fast(torch.device("cuda"))
+    assert not bf16_is_fast(torch.device("cpu"))

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from contragan.console import note
 from contragan.data import ImageDataset
+from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.evaluation import extractor_for, load_splits
 from contragan.files import check_writable
@@ -133,7 +134,7 @@ def load(
         )
     for line in dict.fromkeys((*train_set.notes, *test_set.notes)):
         note(console, f"note: {line}")
-    if recipe.training.precision == "bf16" and not bf16_is_fast():
+    if recipe.training.precision == "bf16" and not bf16_is_fast(fabric.device):
         note(console, "note: this machine has no bf16 arithmetic of its own, training in fp32")
     facts = DatasetFacts(
         name=train_set.name,
@@ -187,15 +188,15 @@ def start_processes(request: Request, console: Console) -> Fabric:
     return start(
         find_launch(request.devices, request.nodes),
         request.device,
-        "bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
+        "bf16-mixed" if wants_bf16 and bf16_is_fast(find_device(request.device)) else "32-true",
         request.wait_minutes,
         console,
     )
 
 
-def bf16_is_fast() -> bool:
-    """Whether this machine computes in bf16 itself: emulated, it is slower than fp32."""
-    if torch.cuda.is_available():
+def bf16_is_fast(device: torch.device) -> bool:
+    """Whether a device computes in bf16 itself: emulated, it is slower than fp32."""
+    if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return supported
