@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from unicodedata import normalize
 
 import torch
 from pydantic import ValidationError
@@ -129,14 +130,14 @@ def load_splits(
     console: Console,
     *,
     skip_unreadable: bool = False,
-    class_names: Sequence[str] | None = None,
+    class_order: Sequence[str] | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
     """The training and the test images, showing progress where they must be decoded first.
 
-    ``class_names`` are those of a run that wants the data again.
+    ``class_order`` are the class names of a run that goes on, or is evaluated.
 
     Raises:
-        UserError: the data cannot be read, or has other classes than ``class_names``.
+        UserError: the data cannot be read, or its classes are others, or in another order.
     """
     found = []
     for split in ("train", "test"):
@@ -150,8 +151,8 @@ def load_splits(
                     progress=partial(progress, f"decoding {split} images"),
                 )
             )
-    if class_names is not None:
-        check_classes(class_names, found[0].class_names)
+    if class_order is not None:
+        check_classes(class_order, found[0].class_names)
     return found[0], found[1]
 
 
@@ -233,7 +234,7 @@ def evaluate_run(
         root,
         console,
         skip_unreadable=choice.skip_unreadable,
-        class_names=run.dataset.class_names if run.dataset.knows_names else None,
+        class_order=run.dataset.class_names if run.dataset.knows_names else None,
     )
     if train.num_classes != run.dataset.num_classes:
         raise UserError(
@@ -325,22 +326,26 @@ def compare_runs(paths: list[Path]) -> Table:
 
 
 def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
-    """Raises UserError where data has not the classes that a run was trained on, in their order."""
-    if tuple(trained) == tuple(found):
+    """Raises UserError where data has not the classes that a run was trained on, in their order.
+
+    Names are compared in Unicode's composed form: file systems differ in how they write accents.
+    """
+    trained, found = ([normalize("NFC", name) for name in names] for names in (trained, found))
+    if trained == found:
         return
     missing = [name for name in trained if name not in set(found)]
     new = [name for name in found if name not in set(trained)]
     told = [
         f"{what} {_some(names)}" for what, names in (("lacks", missing), ("adds", new)) if names
     ]
-    problem = " and ".join(told) if told else f"has them in another order ({_some(list(found))})"
+    problem = " and ".join(told) if told else f"has them in another order ({_some(found)})"
     raise UserError(
-        f"the run was trained on {len(trained)} classes ({_some(list(trained))}), but the data "
+        f"the run was trained on {len(trained)} classes ({_some(trained)}), but the data "
         f"{problem}: give the data that the run began with as --data"
     )
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 

@@ -123,8 +123,9 @@ def same_data(
             f"the run in {run} has {saved.num_classes} classes, but the data has "
             f"{found.num_classes}: give the data it began with as --data, or another --out"
         )
+    found = replace(found, class_names=saved.class_names)
     if not saved.knows_names:
-        return replace(found, class_names=saved.class_names, fingerprint=saved.fingerprint)
+        return replace(found, fingerprint=saved.fingerprint)
     if saved.fingerprint != found.fingerprint:
         note(
             console,

@@ -122,7 +122,7 @@ def load(
             request.data,
             console,
             skip_unreadable=request.skip_unreadable,
-            class_names=names,
+            class_order=names,
         )
 
     extractor = on_all(fabric, lambda: features_to_score(recipe, fabric.device))
