@@ -194,15 +194,15 @@ def load_splits(
     *,
     skip_unreadable: bool = False,
     needs_classes: bool = True,
-    class_names: Sequence[str] | None = None,
+    class_order: Sequence[str] | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
     """The training and the test images, showing progress where they must be decoded first.
 
-    Says what of the data was left out or read otherwise than it may be meant. ``class_names`` are
+    Says what of the data was left out or read otherwise than it may be meant. ``class_order`` are
     those of a run that goes on, or is evaluated: the classes get its order.
 
     Raises:
-        UserError: the data cannot be read, or has other classes than ``class_names``.
+        UserError: the data cannot be read, or its classes are others, or in another order.
     """
     found = []
     for split in ("train", "test"):
@@ -214,12 +214,12 @@ def load_splits(
                     root=root,
                     skip_unreadable=skip_unreadable,
                     needs_classes=needs_classes,
-                    class_order=class_names,
+                    class_order=class_order,
                     progress=partial(progress, f"decoding {split} images"),
                 )
             )
-    if class_names is not None:
-        check_classes(class_names, found[0].class_names)
+    if class_order is not None:
+        check_classes(class_order, found[0].class_names)
     say_of_data(found, console)
     return found[0], found[1]
 
@@ -312,7 +312,7 @@ def evaluate_run(
         console,
         skip_unreadable=choice.skip_unreadable,
         needs_classes=run.recipe.needs_classes,
-        class_names=run.dataset.class_names if run.dataset.knows_names else None,
+        class_order=run.dataset.class_names if run.dataset.knows_names else None,
     )
     if train.num_classes != run.dataset.num_classes:
         raise UserError(
@@ -481,13 +481,13 @@ def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
 
 
 def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
-    """Append an evaluation to its run's ``metrics.jsonl``."""
+    """Append an evaluation to its run's ``metrics.jsonl``, in which a training may write too."""
     path = run.path / "metrics.jsonl"
     try:
         cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("a") as lines:
-            lines.write(
-                "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
-            )
+        line = "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
+        data = line.encode()
+        with path.open("ab", buffering=len(data) + 1) as file:  # one write, between another's lines
+            file.write(data)
     except OSError as error:
         raise writing_failed(path, error) from error

@@ -22,6 +22,7 @@ from contragan.runs.checkpoint import verify
 from contragan.runs.log import read_metrics
 from contragan.training import processes
 from contragan.training.launch import Launch
+from contragan.training.setup import bf16_is_fast
 
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "OMPI_", "PMI_", "MASTER_")
 PLACES = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"}
@@ -221,9 +222,9 @@ def test_what_keeps_processes_apart_is_one_line() -> None:
 
 
 def test_the_end_of_another_process_is_one_line() -> None:
-    lost = r"another process .* \(\[/x/gloo/pair\.cc\] closed\)"
+    lost = r"another process of this training has ended, .* \(closed by peer\): see"
     with pytest.raises(UserError, match=lost), processes.losses_explained():
-        raise RuntimeError("[/x/gloo/pair.cc] closed\nmore")
+        raise RuntimeError("[/x/gloo/pair.cc:5] closed by peer. This is typically\nmore")
     with pytest.raises(RuntimeError, match="shape"), processes.losses_explained():
         raise RuntimeError("shape '[2]' is invalid")
 
@@ -256,3 +257,11 @@ def test_each_process_has_its_device(
             processes._devices(launch, device)
     else:
         assert processes._devices(launch, device) == expected
+
+
+def test_a_cpu_beside_a_gpu_has_a_precision_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **kwargs: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert bf16_is_fast(torch.device("cuda"))
+    assert not bf16_is_fast(torch.device("cpu"))

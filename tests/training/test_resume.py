@@ -17,7 +17,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from contragan.errors import UserError
-from contragan.evaluation import Choice, Evaluator, evaluate_run
+from contragan.evaluation import Choice, Evaluator, check_classes, evaluate_run
 from contragan.metrics import EvaluationRecord
 from contragan.recipe import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
@@ -403,3 +403,11 @@ def test_a_trainer_s_state_that_is_none(
     (last(out) / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=message):
         run(out, tiny, 4, resume=True)
+
+
+def test_class_names_in_another_order_or_form() -> None:
+    with pytest.raises(UserError, match=r"but the data has them in another order \(b, a\)"):
+        check_classes(("a", "b"), ("b", "a"))
+    with pytest.raises(UserError, match=r"but the data lacks a, c and adds d, e, f, g and 1 more:"):
+        check_classes(("a", "b", "c"), ("b", *"defgh"))
+    check_classes(("caf\u00e9", "b"), ("cafe\u0301", "b"))

@@ -215,10 +215,10 @@ def set_up(request: BenchRequest, console: Console) -> tuple[Setup, int]:
         UserError: bad data, or more memory needed than is free.
     """
     recipe = request.recipe
-    if recipe.training.precision == "bf16" and not bf16_is_fast():
-        note(console, "note: this machine has no bf16 arithmetic of its own, measuring in fp32")
     fabric = start_processes(Request(request.name, recipe, seed=request.seed), console)
     device = fabric.device
+    if recipe.training.precision == "bf16" and not bf16_is_fast(device):
+        note(console, "note: this machine has no bf16 arithmetic of its own, measuring in fp32")
     num_classes = len(recipe.data.classes or ()) or CLASSES.get(recipe.data.kind, 10)
     if request.data is None:
         pixels = _synthetic_count(recipe) * recipe.data.channels * recipe.data.resolution**2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -198,8 +199,8 @@ def losses_explained() -> Iterator[None]:
         text = str(error)
         if not isinstance(error, torch.distributed.DistError) and "gloo" not in text:
             raise
-        first_line = text.strip().partition("\n")[0]
+        reason = re.sub(r"^\[[^]]*\] ", "", text.strip().partition("\n")[0])
         raise UserError(
-            f"another process of this training has ended or does not answer ({first_line}): see "
-            "what it said, and go on with --resume"
+            "another process of this training has ended, or did not answer within --wait-minutes "
+            f"({reason.partition('. ')[0]}): see what it said, and go on with --resume"
         ) from error

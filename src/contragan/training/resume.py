@@ -123,12 +123,13 @@ def same_data(
             f"the run in {run} has {saved.num_classes} classes, but the data has "
             f"{found.num_classes}: give the data it began with as --data, or another --out"
         )
+    found = replace(found, class_names=saved.class_names)
+    if not saved.knows_names:
+        return replace(found, fingerprint=saved.fingerprint)
     if saved.fingerprint != found.fingerprint:
         note(
             console,
             f"note: the training data is not what {run} began with; the run goes on with what "
             "--data holds now, and is not the run it would have been",
         )
-    if saved.knows_names:
-        return found
-    return replace(found, class_names=saved.class_names, fingerprint=saved.fingerprint)
+    return found

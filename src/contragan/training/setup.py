@@ -15,6 +15,7 @@ from rich.console import Console
 
 from contragan.console import note
 from contragan.data import ImageDataset, describe_classes
+from contragan.devices import find_device
 from contragan.errors import UserError
 from contragan.evaluation import check_possible, extractor_for, load_splits
 from contragan.files import check_writable
@@ -124,7 +125,7 @@ def load(
             console,
             skip_unreadable=request.skip_unreadable,
             needs_classes=recipe.needs_classes,
-            class_names=names,
+            class_order=names,
         )
 
     extractor = on_all(fabric, lambda: features_to_score(recipe, fabric.device))
@@ -142,7 +143,7 @@ def load(
             note(console, f"note: {line}")
     for line in illegible(train_set.class_names[:GRID_ROWS]):
         note(console, f"note: {line}")
-    if recipe.training.precision == "bf16" and not bf16_is_fast():
+    if recipe.training.precision == "bf16" and not bf16_is_fast(fabric.device):
         note(console, "note: this machine has no bf16 arithmetic of its own, training in fp32")
     facts = DatasetFacts(
         name=train_set.name,
@@ -196,15 +197,15 @@ def start_processes(request: Request, console: Console) -> Fabric:
     return start(
         find_launch(request.devices, request.nodes),
         request.device,
-        "bf16-mixed" if wants_bf16 and bf16_is_fast() else "32-true",
+        "bf16-mixed" if wants_bf16 and bf16_is_fast(find_device(request.device)) else "32-true",
         request.wait_minutes,
         console,
     )
 
 
-def bf16_is_fast() -> bool:
-    """Whether this machine computes in bf16 itself: emulated, it is slower than fp32."""
-    if torch.cuda.is_available():
+def bf16_is_fast(device: torch.device) -> bool:
+    """Whether a device computes in bf16 itself: emulated, it is slower than fp32."""
+    if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return supported
