@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from contragan import cli
 from contragan.errors import UserError
 from contragan.metrics import (
     EvaluationConfig,
@@ -30,7 +33,8 @@ from contragan.metrics.features import NetworkExtractor
 from contragan.metrics.protocol import label_sequence
 from contragan.metrics.record import table_rows
 from contragan.published import protocol_differences, published_line, with_published
-from contragan.recipe import Recipe, load_recipe
+from contragan.recipe import Recipe, dump_recipe, load_recipe
+from contragan.runs.log import read_metrics
 
 Settings = Callable[..., EvaluationConfig]
 
@@ -307,3 +311,28 @@ def test_former_records_of_unchanged_protocols_stay_comparable() -> None:
 def test_an_unknown_protocol_in_a_recipe_is_explained() -> None:
     with pytest.raises(UserError, match="no such protocol, did you mean 'contragan-paper'"):
         load_recipe("cifar10/contragan", ["reference.published_protocol=contragan-papr"])
+
+
+def test_evaluate_prints_what_differs_and_not_the_score(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    reference = recipe.reference.model_copy(
+        update={"published_fid": 12.345, "published_protocol": "contragan-paper"}
+    )
+    (run / "recipe.yaml").write_text(
+        dump_recipe(recipe.model_copy(update={"reference": reference}))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["contragan", "evaluate", str(run), "--num", "40"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert not ended.value.code
+    captured = capsys.readouterr()
+    said = " ".join((captured.out + captured.err).split())
+    assert "the published FID is of another protocol (features pixels instead of inception" in said
+    assert "12.345" not in said
+    (line,) = [x for x in read_metrics(run / "metrics.jsonl") if x["name"] == "evaluation"][-1:]
+    assert line["details"]["published"]["fid"] == 12.345
