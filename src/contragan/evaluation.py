@@ -136,9 +136,6 @@ def training_facts(recipe: Recipe, iteration: int) -> Training:
         eq8=conditioning.kind == "contrastive"
         and conditioning.positives_in_numerator
         and conditioning.proxy_classification is None,
-        augmented_positives=conditioning.kind == "contrastive"
-        and conditioning.augmented_positives is not None
-        and conditioning.proxy_classification is None,
         mirrors=any(
             regularizer.kind in {"consistency", "balanced_consistency"}
             for regularizer in recipe.regularizers

@@ -100,8 +100,8 @@ def test_a_named_protocol_leaves_them_out_and_says_so(
     else:
         reference = flat(test_digits, "plain")
     record = score(generated, reference, config=config)
-    assert set(record.values) == {"frechet_distance"}
-    assert record.protocol["metrics"] == ["frechet_distance"]
+    assert {"class_accuracy", "real_class_accuracy"}.isdisjoint(record.values)
+    assert record.protocol["metrics"] == ["frechet_distance", "distinct_images"]
     assert record.protocol["protocol"].endswith(", without class_fidelity")
     assert any(
         "Left out: class_fidelity needs at least two classes" in line and "plain" in line
@@ -114,7 +114,7 @@ def test_a_recipes_metrics_are_left_out_too(settings: Settings, test_digits: Ima
     plain = flat(test_digits, "plain")
     config = settings(metrics=("frechet_distance", "class_fidelity"))
     fitting, (line,) = without_metrics_by_class(config, plain)
-    assert fitting.metrics == ("frechet_distance",)
+    assert fitting.metrics == ("frechet_distance", "distinct_images")
     assert line.startswith("Left out: class_fidelity needs at least two classes")
     assert without_metrics_by_class(config, test_digits) == (config, ())
     with pytest.raises(UserError, match="needs at least two classes"):

@@ -20,14 +20,12 @@ class Training:
 
     ``conditional``: whether the generator sees labels. ``conditioning``: the kind of head.
     ``eq8``: same-class samples in the numerator and nothing else that ties an image to its class.
-    ``augmented_positives``: an image's transformed copy is a positive. ``mirrors``: a consistency
-    term between an image and its mirror image.
+    ``mirrors``: a consistency term between an image and its mirror image.
     """
 
     conditional: bool
     conditioning: str
     eq8: bool
-    augmented_positives: bool
     mirrors: bool
     iteration: int
     total_iterations: int
@@ -85,11 +83,6 @@ def _of_labels(training: Training) -> str:
             "conditioning.positives_in_numerator: false (Eq. 7) and conditioning.temperature: 0.3, "
             "or add conditioning.proxy_classification, or use conditioning.kind: d2d_ce or "
             "projection. A trained model can only be relabelled."
-        )
-    if training.augmented_positives:
-        return (
-            "With conditioning.augmented_positives the loss can be made small without the right "
-            "class: leave them out (null)."
         )
     if training.mirrors:
         return (

@@ -43,6 +43,7 @@ def without_metrics_by_class(
 ) -> tuple[EvaluationConfig, tuple[str, ...]]:
     """The config with what sets without labels can bear, and a sentence for what was left out.
 
+    Without class fidelity, which looks for collapses too, ``distinct_images`` takes its place.
     UserError where nothing remains.
     """
     names = by_class(config)
@@ -52,6 +53,8 @@ def without_metrics_by_class(
     kept = [name for name in config.metrics if name not in names]
     if not kept:
         raise UserError(problem)
+    if "class_fidelity" in names and "distinct_images" not in kept:
+        kept.append("distinct_images")
     protocol = config.protocol and f"{config.protocol}, without {', '.join(names)}"
     changed = {**config.model_dump(), "metrics": kept, "protocol": protocol}
     return EvaluationConfig.model_validate(changed), (f"Left out: {problem}.",)
