@@ -162,7 +162,7 @@ def test_batch_size_one_gets_a_remedy_that_works() -> None:
     assert load_recipe("folder/contragan-32", ["training.batch_size=2"])
     for size, parts in ((6, 3), (9, 3), (5, 1)):
         given = [f"training.batch_size={size}", f"training.accumulation_steps={size}"]
-        with pytest.raises(UserError, match=f"accumulation_steps to {parts} or less"):
+        with pytest.raises(UserError, match=f"fewer training.accumulation_steps: {parts} at most"):
             load_recipe("folder/contragan-32", given)
         given[1] = f"training.accumulation_steps={parts}"
         assert load_recipe("folder/contragan-32", given)
@@ -278,6 +278,12 @@ def test_class_names_in_other_scripts_are_legible() -> None:
     grid = np.asarray(labelled_grid(images, labels, ("нога", "рука")))
     half = grid.shape[0] // 2
     assert (grid[1:half, :40] != grid[half : 2 * half - 1, :40]).any()
+
+
+def test_boxes_are_not_letters() -> None:
+    """matplotlib brings a font along that has a box for every character."""
+    assert not [path for path in fonts._paths() if "lastresort" in path.lower()]
+    assert fonts.font_for("\U000ffffd", 12) is None  # for private use: no script has it
 
 
 def test_a_name_that_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
