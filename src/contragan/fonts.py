@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from unicodedata import category
 
 from PIL import ImageFont
 
@@ -21,8 +22,8 @@ def font_for(text: str, size: int) -> Font | None:
 
 @cache
 def _path_for(text: str) -> str | None:
-    # Spaces and joiners, which shape the text and have no picture.
-    wanted = {ord(character) for character in text if character.isprintable() and character != " "}
+    # Spaces and joiners shape the text and have no picture.
+    wanted = {ord(one) for one in text if category(one) not in {"Zs", "Cf", "Cc"}}
     return next((path for path in _paths() if wanted <= _characters(path)), None)
 
 
@@ -34,13 +35,14 @@ def _paths() -> Iterator[str]:
     from matplotlib import font_manager  # looks through all fonts: only where one is missing
 
     fonts = font_manager.fontManager.ttflist
-    upright = [font for font in fonts if font.style == "normal"]
-    upright.sort(key=lambda font: abs(int(font.weight) - 400) if _is_number(font.weight) else 0)
-    yield from dict.fromkeys(font.fname for font in upright if Path(font.fname).is_file())
-
-
-def _is_number(weight: object) -> bool:
-    return isinstance(weight, int)
+    # "Last Resort" has a box for every character there is.
+    chosen = [
+        font
+        for font in fonts
+        if font.style == "normal" and "lastresort" not in font.name.replace(" ", "").lower()
+    ]
+    chosen.sort(key=lambda font: abs(font.weight - 400) if isinstance(font.weight, int) else 0)
+    yield from dict.fromkeys(font.fname for font in chosen if Path(font.fname).is_file())
 
 
 @cache

@@ -147,7 +147,7 @@ def check_combination(recipe: Recipe) -> None:
         raise ValueError(
             f"conditioning {conditioning.kind} compares the samples of each part of a batch, but "
             f"batch_size {training.batch_size} in {training.accumulation_steps} parts leaves one; "
-            f"set training.accumulation_steps to {parts} or less"
+            f"use fewer training.accumulation_steps: {parts} at most"
         )
     kinds: list[str] = [regularizer.kind for regularizer in recipe.regularizers]
     for kind in kinds:

@@ -22,6 +22,10 @@ class ArrayRows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def read(self, start: int, stop: int) -> Block:
+        """Rows ``start`` to ``stop`` as they are."""
+        return Block(self.images[start:stop], self.labels[start:stop])
+
     def restrict(self, chosen: Sequence[int], num_classes: int) -> ArrayRows:
         """Only the images of the ``chosen`` classes, relabelled by their position in it."""
         mapping = np.full(num_classes, -1, np.int64)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
-from contragan.data.formats import may_be_deep
+from contragan.data.formats import may_be_deep, open_image
 from contragan.data.preprocess import Preprocess, TooSmall
 from contragan.data.value_range import scan
 from contragan.errors import UserError
@@ -130,6 +130,8 @@ class FileRows:
             side, channels = self.preprocess.resolution or 0, self.preprocess.channels or 3
             return np.empty((0, side, side, channels), np.uint8)
         channels = max(image.shape[2] for image in images)
+        if all(image.shape[2] == channels for image in images):
+            return np.stack(images)
         return np.stack([np.broadcast_to(i, (*i.shape[:2], channels)) for i in images])
 
 
@@ -170,7 +172,7 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
             content = file.read()
         if not content:
             raise Unreadable("the file is empty")
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(io.BytesIO(content), path) as image:
             remarks = preprocess.remarks(image)
             return preprocess(image), remarks
     except TooSmall as error:

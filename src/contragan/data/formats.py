@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from functools import cache
+from typing import IO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import StubImageFile
 
 NO_PIXELS = frozenset({"EPS", "MPEG"})
@@ -58,6 +59,17 @@ def is_image_name(name: str) -> bool:
 def may_be_deep(name: str) -> bool:
     """Whether files of this name's format can hold more than 8 bits for each value."""
     return image_suffixes().get(suffix_of(name)) not in {None, *EIGHT_BIT}
+
+
+def open_image(file: IO[bytes], name: str) -> Image.Image:
+    """Open an image, first as what the suffix of its ``name`` says: Pillow knows 40 formats."""
+    likely = image_suffixes().get(suffix_of(name))
+    if likely is not None:
+        try:
+            return Image.open(file, formats=[likely])
+        except UnidentifiedImageError:
+            file.seek(0)
+    return Image.open(file)
 
 
 class LeftOut:

@@ -120,7 +120,11 @@ def load_image_set(
         names, notes, rows = source.class_names, source.notes, source.open(reading.preprocess)
     elif path.suffix == ".npz" and path.is_file():
         images, labels, names = read_npz(path)
-        rows = PreprocessedRows(ArrayRows(images, labels), reading.preprocess)
+        arrays = ArrayRows(images, labels)
+        if reading.resolution is None:
+            rows = arrays  # as they are, without a copy
+        else:
+            rows = PreprocessedRows(arrays, reading.preprocess)
     elif path.exists():
         raise UserError(f"{path} is neither a folder of images nor an .npz file")
     else:
@@ -182,6 +186,10 @@ def _decoded(
     skip_unreadable: bool,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Pixels, Labels, list[str]]:
+    if isinstance(rows, ArrayRows):
+        for start in range(0, len(rows), ROWS_PER_TASK):
+            look.see(rows.read(start, start + ROWS_PER_TASK))
+        return rows.images, rows.labels, []
     pixels: Pixels | None = None
     labels: list[Labels] = []
     failures: list[str] = []

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contragan.data.formats import may_be_deep
+from contragan.data.formats import may_be_deep, open_image
 
 Range = tuple[float, float]
 """The values that become 0 and 255."""
@@ -169,7 +169,7 @@ def _file_extent(path: str) -> Extent | None:
             if head.startswith(_PNG) and head[24:25] != b"\x10":  # its bit depth
                 return None
             file.seek(0)
-            with Image.open(file) as image:
+            with open_image(file, path) as image:
                 kind = deep_kind(image)
                 return None if kind is None else extent_of(kind, deep_values(image))
     except Exception:  # whoever decodes the file says what is wrong with it
