@@ -299,10 +299,10 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     _PROCESSES.set_forkserver_preload(_PRELOADED)
     every, sources = load_errors(), load_sources()
+    if unknown := set(options.names) - {error.name for error in every}:
+        parser.error(f"not in the list: {', '.join(sorted(unknown))}")
     errors, stale = [], []
-    for error in every:
-        if options.names and error.name not in options.names:
-            continue
+    for error in (e for e in every if not options.names or e.name in options.names):
         try:
             path, _ = planted(error, sources)
             errors.append(error)
@@ -310,38 +310,35 @@ def main() -> int:
                 print(f"{error.name} ({error.area}, {path}): {error.what}")
         except ValueError as problem:
             stale.append(str(problem))
-    print(*stale, sep="\n", flush=True)
+    if stale:
+        print(*stale, sep="\n", flush=True)
     if options.list:
         return int(bool(stale))
     results = Results(options.results, content_hash())
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        run_all(errors, sources, results, options, Path(folder))
-    print(*summary(errors, results), sep="\n")
     counted = [error for error in errors if error.equivalent is None]
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        run_all(counted, sources, results, options.jobs, options.likely_only, folder=Path(folder))
+    print(*summary(errors, results), sep="\n")
     return int(bool(stale) or any(not results.found[e.key]["noticed_by"] for e in counted))
 
 
 def run_all(
-    errors: list[Error],
-    sources: Sources,
-    results: Results,
-    options: argparse.Namespace,
-    folder: Path,
+    errors: list[Error], sources: Sources, results: Results, jobs: int, likely: bool, folder: Path
 ) -> None:
     """Examine all errors that have no answer yet."""
-    todo = [error for error in errors if not results.is_known(error, options.likely_only)]
+    todo = [error for error in errors if not results.is_known(error, likely)]
     copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-    for index in range(options.jobs):
+    for index in range(jobs):
         copies.put(Copy.make(folder / str(index)))
 
     def work(error: Error) -> str:
         copy = copies.get()
         try:
-            return examine(error, copy, sources, results, options.likely_only)
+            return examine(error, copy, sources, results, likely)
         finally:
             copies.put(copy)
 
-    with ThreadPoolExecutor(options.jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         for line in pool.map(work, todo):
             print(line, flush=True)
     confirm(copies.get(), errors, results)
