@@ -1,31 +1,44 @@
-# Both main targets set up everything they need: a machine with Python 3.11 or newer and make will do.
+# Every target sets up what it needs: a machine with Python 3.11 or newer and make will do.
 
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
+PACKAGES ?=
 RUN ?= runs/quickstart
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
 
-.PHONY: quickstart test lint clean help
+.PHONY: quickstart test test-fast lint format install clean help
 
 help:
 	@echo "make quickstart  train a GAN on handwritten digits in a few minutes, and show the pictures"
 	@echo "make test        lint, types, import rules and tests"
+	@echo "make test-fast   the tests that need no training, in under a minute"
+	@echo "make format      format the code and sort its imports"
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES) --editable '.[dev]'
 	touch $@
 
-quickstart: $(VENV)/.installed
+install: $(VENV)/.installed
+
+quickstart: install
 	rm -rf $(RUN)
 	$(BIN)/contragan train digits/contragan --out $(RUN)
 	$(BIN)/contragan sample $(RUN) --out $(RUN)/quickstart.png
 
-lint: $(VENV)/.installed
+lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
