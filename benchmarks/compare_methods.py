@@ -22,9 +22,9 @@ import torch
 from rich.console import Console
 
 from contragan.bench.reference import reference_step
-from contragan.catalog import nearest, recipe_names
-from contragan.errors import UserError
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.catalog import nearest, recipe_names
+from contragan.recipes.schema import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import is_run
 from contragan.training.setup import Request, set_up

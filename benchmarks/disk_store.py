@@ -30,8 +30,8 @@ from contragan.data import BatchSource, ImageDataset
 from contragan.data.base import Block
 from contragan.data.preprocess import Preprocess
 from contragan.data.store import Store, find_or_build
-from contragan.gan import build
-from contragan.recipe import Recipe, load_recipe
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe, load_recipe
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.setup import Request, Setup, start_processes
 from contragan.training.step import Step

@@ -23,19 +23,19 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
+from contragan.core.ranks import Ranks
 from contragan.data import load_image_set
-from contragan.metrics import (
+from contragan.features.extractor import (
+    CPU_CHUNK,
     FeatureExtractor,
-    Moments,
-    frechet_distance,
-    frechet_distance_from_moments,
+    NetworkExtractor,
+    Precision,
     load_extractor,
-    precision_recall_density_coverage,
 )
-from contragan.metrics.extractors import InceptionV3, inception_extractor
-from contragan.metrics.feature_pass import FeaturePass, Keep
-from contragan.metrics.features import CPU_CHUNK, NetworkExtractor, Precision
-from contragan.metrics.ranks import Ranks
+from contragan.features.feature_pass import FeaturePass, Keep
+from contragan.features.networks import InceptionV3, inception_extractor
+from contragan.metrics.frechet import Moments, frechet_distance, frechet_distance_from_moments
+from contragan.metrics.precision_recall import precision_recall_density_coverage
 
 T = TypeVar("T")
 

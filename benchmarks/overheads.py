@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from contragan.data import load_dataset
-from contragan.recipe import load_recipe
+from contragan.recipes.schema import load_recipe
 from contragan.training.setup import Request, set_up
 from contragan.training.stop import Stop
 from contragan.training.train import wire

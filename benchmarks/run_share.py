@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from contragan.metrics import FeatureExtractor, load_extractor
-from contragan.metrics.extractors import InceptionV3, inception_extractor
-from contragan.recipe import TrainingConfig, load_recipe
+from contragan.features.extractor import FeatureExtractor, load_extractor
+from contragan.features.networks import InceptionV3, inception_extractor
+from contragan.recipes.schema import TrainingConfig, load_recipe
 from contragan.training.loop import Loop, Seconds
 from contragan.training.setup import Request, set_up
 from contragan.training.train import wire

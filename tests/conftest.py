@@ -50,7 +50,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny finished run on digits, for reading only."""
     from rich.console import Console
 
-    from contragan.recipe import load_recipe
+    from contragan.recipes.schema import load_recipe
     from contragan.training.setup import Request
     from contragan.training.train import train
 

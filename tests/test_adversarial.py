@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from contragan.adversarial import AdversarialLoss
+from contragan.losses.adversarial import AdversarialLoss
 
 ADAPTER: TypeAdapter[AdversarialLoss] = TypeAdapter(AdversarialLoss)
 REAL, FAKE = [1.5, -0.25, 0.0], [-2.0, 0.5, 3.0]

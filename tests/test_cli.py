@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from contragan import cli
-from contragan.catalog import recipe_text
-from contragan.files import write_text
+from contragan.core.files import write_text
+from contragan.recipes.catalog import recipe_text
 from contragan.runs.checkpoint import verify
 from contragan.runs.run import is_run, open_run
 
@@ -166,7 +166,7 @@ def test_where_to_write_is_looked_at_before_the_data(
     def decode(*args: object, **kwargs: object) -> None:
         raise AssertionError("the data was read first")
 
-    monkeypatch.setattr("contragan.evaluation.load_dataset", decode)
+    monkeypatch.setattr("contragan.evaluation.evaluator.load_dataset", decode)
     data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
     words = ["train", "folder/contragan-32", "--data", str(data), *settings(SMALL_FOLDER)]
     refused(capsys, [*words, "--out", "/dev/null/run"], "--out /dev/null/run cannot be written")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contragan.errors import UserError
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.schema import load_recipe
 
 GP = "regularizers=[{kind: gradient_penalty, weight: 10}]"
 ADA = "augmentation={kind: ada, groups: [color], target: 0.6, ramp_images: 100, interval: 1}"

@@ -5,7 +5,7 @@ import os
 import pytest
 from rich.console import Console
 
-from contragan.console import note
+from contragan.core.console import note
 
 
 def test_a_name_that_is_no_text_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:

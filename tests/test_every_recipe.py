@@ -6,13 +6,13 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from contragan.augmentation import Augmentation
-from contragan.catalog import recipe_names
-from contragan.gan import build
-from contragan.randomness import random_generator
-from contragan.recipe import Recipe, load_recipe
+from contragan.core.randomness import random_generator
+from contragan.core.types import Batch
+from contragan.recipes.catalog import recipe_names
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe, load_recipe
 from contragan.training.objective import Objective
 from contragan.training.step import Step
-from contragan.types import Batch
 
 BATCH, CLASSES = 4, 3
 

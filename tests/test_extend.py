@@ -11,15 +11,15 @@ from pathlib import Path
 import yaml
 
 import contragan
-from contragan.catalog import recipe_text
+from contragan.recipes.catalog import recipe_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "extend.md"
 
 FOLLOWED = """
 import json, pathlib, sys
 from rich.console import Console
-from contragan.errors import UserError
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.schema import load_recipe
 from contragan.training.setup import Request
 from contragan.training.train import train
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 import contragan as package
 from contragan import cli, fonts
+from contragan.core.errors import UserError
+from contragan.core.pictures import labelled_grid
 from contragan.data import image_set
-from contragan.errors import UserError
-from contragan.images import labelled_grid
-from contragan.recipe import load_recipe
+from contragan.recipes.schema import load_recipe
 
 SMALL = [
     "generator.channels=4",

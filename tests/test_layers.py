@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from contragan.layers import Layers, SharedWeights
-from contragan.spectral_norm import SpectralNorm
+from contragan.models.layers.factory import Layers, SharedWeights
+from contragan.models.layers.spectral_norm import SpectralNorm
 
 
 @pytest.fixture(autouse=True)

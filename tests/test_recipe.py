@@ -2,9 +2,9 @@
 
 import pytest
 
-from contragan.catalog import descriptions, recipe_names, recipe_text
-from contragan.errors import UserError
-from contragan.recipe import dump_recipe, load_recipe, parse_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.catalog import descriptions, recipe_names, recipe_text
+from contragan.recipes.schema import dump_recipe, load_recipe, parse_recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from contragan.catalog import recipe_names
-from contragan.metrics import PROTOCOLS, EvaluationConfig, named_protocol
-from contragan.recipe import _Loader, load_recipe
+from contragan.recipes.catalog import recipe_names
+from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig, named_protocol
+from contragan.recipes.schema import _Loader, load_recipe
 
 TABLE = yaml.load((Path(__file__).parent / "recipe_facts.yaml").read_text(), Loader=_Loader)
 FACTS = {

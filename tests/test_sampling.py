@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import contragan
-from contragan.devices import find_device
-from contragan.errors import UserError
-from contragan.metrics import evaluation_mode
-from contragan.sampling import ImageSampler, standing_batches
+from contragan.core.devices import find_device
+from contragan.core.errors import UserError
+from contragan.models.batch_norm import evaluation_mode
+from contragan.runs.sampling import ImageSampler, standing_batches
 
 
 def test_shape_and_order(trained_run: Path) -> None:

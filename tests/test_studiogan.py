@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from contragan import studiogan
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 
 VECTORS = Path(__file__).parent / "vectors" / "studiogan"
 TOLERANCE = {"atol": 1e-4, "rtol": 0.0}

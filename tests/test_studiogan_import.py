@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from contragan import cli
-from contragan.recipe import load_recipe
+from contragan.interop.studiogan_import import count_classes, with_their_layers
+from contragan.recipes.schema import load_recipe
 from contragan.runs.run import load_trained, open_run
-from contragan.studiogan_import import count_classes, with_their_layers
 
 VECTORS = Path(__file__).parent / "vectors" / "studiogan"
 BIGGAN = [

@@ -17,11 +17,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from contragan.recipe import load_recipe
+from contragan.core.types import Batch, Terms
+from contragan.recipes.schema import load_recipe
 from contragan.training.setup import Request
 from contragan.training.step import Draw, Step
 from contragan.training.train import train
-from contragan.types import Batch, Terms
 
 ITERATIONS, DISCRIMINATOR_STEPS, BATCH, PARTS = 10, 2, 8, 2
 CLASSES, PER_CLASS = 4, 8

@@ -9,18 +9,18 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from contragan.augmentation.ada import AdaptiveConfig
-from contragan.conditioning import Conditioning
-from contragan.conditioning.base import ConditioningSettings
-from contragan.conditioning.contrastive import ContrastiveConfig
-from contragan.conditioning.d2d_ce import D2DCEConfig
-from contragan.conditioning.metric_learning import NPairConfig, PairConfig, TripletConfig
-from contragan.conditioning.nt_xent import NTXentConfig
-from contragan.conditioning.proxy_nca import ProxyNCAConfig
-from contragan.distributed import largest
-from contragan.layers import Layers
-from contragan.networks.normalization import BatchNorm2d, synchronized
+from contragan.core.processes import largest
+from contragan.core.types import DiscriminatorOutput
+from contragan.models.heads import Conditioning
+from contragan.models.heads.base import ConditioningSettings
+from contragan.models.heads.contrastive import ContrastiveConfig
+from contragan.models.heads.d2d_ce import D2DCEConfig
+from contragan.models.heads.metric_learning import NPairConfig, PairConfig, TripletConfig
+from contragan.models.heads.nt_xent import NTXentConfig
+from contragan.models.heads.proxy_nca import ProxyNCAConfig
+from contragan.models.layers.factory import Layers
+from contragan.models.layers.normalization import BatchNorm2d, synchronized
 from contragan.training.stop import Stop
-from contragan.types import DiscriminatorOutput
 
 FEATURES, CLASSES, BATCH = 6, 3, 8
 COMMON: dict[str, Any] = {"embedding_dim": 5, "weight": 0.7, "projection_head": "linear"}

@@ -10,26 +10,26 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contragan.conditioning import ConditionalContrastiveLoss as ConditionalContrastiveLoss
-    from contragan.discriminator import Discriminator as Discriminator
-    from contragan.errors import UserError as UserError
-    from contragan.gan import build as build
-    from contragan.networks import build_generator as build_generator
-    from contragan.networks import build_trunk as build_trunk
-    from contragan.recipe import load_recipe as load_recipe
-    from contragan.sampling import load as load
+    from contragan.core.errors import UserError as UserError
+    from contragan.models import build_generator as build_generator
+    from contragan.models import build_trunk as build_trunk
+    from contragan.models.discriminator import Discriminator as Discriminator
+    from contragan.models.heads import ConditionalContrastiveLoss as ConditionalContrastiveLoss
+    from contragan.recipes.gan import build as build
+    from contragan.recipes.schema import load_recipe as load_recipe
+    from contragan.runs.sampling import load as load
 
 __version__ = version("contragan")
 
 _HOMES = {
-    "ConditionalContrastiveLoss": "contragan.conditioning",
-    "Discriminator": "contragan.discriminator",
-    "UserError": "contragan.errors",
-    "build": "contragan.gan",
-    "build_generator": "contragan.networks",
-    "build_trunk": "contragan.networks",
-    "load": "contragan.sampling",
-    "load_recipe": "contragan.recipe",
+    "ConditionalContrastiveLoss": "contragan.models.heads",
+    "Discriminator": "contragan.models.discriminator",
+    "UserError": "contragan.core.errors",
+    "build": "contragan.recipes.gan",
+    "build_generator": "contragan.models",
+    "build_trunk": "contragan.models",
+    "load": "contragan.runs.sampling",
+    "load_recipe": "contragan.recipes.schema",
 }
 
 __all__ = [  # noqa: PLE0604

@@ -19,7 +19,7 @@ from contragan.augmentation.random_transforms import (
     recolor,
     resample,
 )
-from contragan.transforms import flip_and_shift
+from contragan.core.transforms import flip_and_shift
 
 CPU = torch.device("cpu")
 COUNT, SIDE = 5, 8

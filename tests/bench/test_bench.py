@@ -12,8 +12,8 @@ from rich.console import Console
 from contragan import cli
 from contragan.bench.measure import BenchRequest, bench_batches
 from contragan.bench.memory import check_memory, estimate_memory
-from contragan.errors import UserError
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.schema import load_recipe
 
 CPU = torch.device("cpu")
 
@@ -91,20 +91,20 @@ def test_what_does_not_fit_is_refused_with_the_setting_to_change(
     assert check_memory(recipe, 10, CPU, 0) == estimate.total
     pixels = 4 * 64 * 16 * 16
     half = estimate.fixed + 32 * estimate.per_sample + pixels
-    monkeypatch.setattr("contragan.memory.available_memory", lambda: half)
+    monkeypatch.setattr("contragan.core.memory.available_memory", lambda: half)
     with pytest.raises(
         UserError, match=r"training\.batch_size=32, or training\.accumulation_steps=2"
     ):
         list(bench_batches(BenchRequest("digits", recipe), None, Console(quiet=True)))
-    monkeypatch.setattr("contragan.memory.available_memory", lambda: estimate.fixed // 2)
+    monkeypatch.setattr("contragan.core.memory.available_memory", lambda: estimate.fixed // 2)
     with pytest.raises(UserError, match=r"set generator\.channels"):
         check_memory(recipe, 10, CPU, 0)
 
 
 def test_the_estimate_holds_what_autograd_keeps(tiny: list[str]) -> None:
     """The larger graph of the two steps, on real tensors at the recipe's own batch size."""
-    from contragan.gan import build
-    from contragan.layers import set_plain
+    from contragan.models.layers.factory import set_plain
+    from contragan.recipes.gan import build
 
     recipe = load_recipe("digits/contragan", [*tiny, "training.batch_size=48"])
     gan = build(recipe, 10, seed=0)

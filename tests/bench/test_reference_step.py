@@ -10,11 +10,11 @@ from torch import Tensor
 
 from contragan.bench.measure import BenchRequest, our_step, plain_step, set_up
 from contragan.bench.reference import ReferenceStep
-from contragan.layers import SharedWeights
-from contragan.recipe import load_recipe
-from contragan.spectral_norm import SpectralNorm
+from contragan.core.types import Terms
+from contragan.models.layers.factory import SharedWeights
+from contragan.models.layers.spectral_norm import SpectralNorm
+from contragan.recipes.schema import load_recipe
 from contragan.training.step import Step
-from contragan.types import Terms
 
 NORMALIZED = ["digits/contragan", "digits/contragan-eq8", "digits/projgan", "digits/acgan"]
 PLAIN = ["digits/contragan", "digits/dcgan", "digits/wgan-gp", "digits/contragan-diffaugment"]

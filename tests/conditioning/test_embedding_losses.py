@@ -8,15 +8,15 @@ from reference import embedding_losses as slow
 from torch import Tensor
 
 from contragan import ConditionalContrastiveLoss
-from contragan.conditioning.contrastive import ContrastiveConfig
-from contragan.conditioning.d2d_ce import d2d_ce
-from contragan.conditioning.embedding import Pairs
-from contragan.conditioning.metric_learning import n_pair_loss, pair_loss, triplet_loss
-from contragan.conditioning.nt_xent import nt_xent
-from contragan.conditioning.proxy_nca import ProxyNCAConfig, proxy_nca
-from contragan.errors import UserError
-from contragan.layers import Layers
-from contragan.types import DiscriminatorOutput
+from contragan.core.errors import UserError
+from contragan.core.types import DiscriminatorOutput
+from contragan.models.heads.contrastive import ContrastiveConfig
+from contragan.models.heads.d2d_ce import d2d_ce
+from contragan.models.heads.embedding import Pairs
+from contragan.models.heads.metric_learning import n_pair_loss, pair_loss, triplet_loss
+from contragan.models.heads.nt_xent import nt_xent
+from contragan.models.heads.proxy_nca import ProxyNCAConfig, proxy_nca
+from contragan.models.layers.factory import Layers
 
 Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 

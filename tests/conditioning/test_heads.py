@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from two_process_work import CONDITIONINGS
 
-from contragan.conditioning import Conditioning
-from contragan.conditioning.auxiliary_classifier import AuxiliaryClassifierConfig
-from contragan.conditioning.base import ConditioningSettings
-from contragan.conditioning.projection import ProjectionConfig
-from contragan.layers import Layers
-from contragan.types import DiscriminatorOutput
+from contragan.core.types import DiscriminatorOutput
+from contragan.models.heads import Conditioning
+from contragan.models.heads.auxiliary_classifier import AuxiliaryClassifierConfig
+from contragan.models.heads.base import ConditioningSettings
+from contragan.models.heads.projection import ProjectionConfig
+from contragan.models.layers.factory import Layers
 
 FEATURES, CLASSES, COUNT = 6, 3, 5
 LABEL = torch.tensor([0, 2, 1, 2, 0])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from contragan.core.errors import UserError
+from contragan.core.types import from_uint8, to_uint8
 from contragan.data import BatchSource, EpochSampler, ImageDataset
 from contragan.data.convert import convert_on_cpu, convert_on_device
 from contragan.data.sampler import coin_flips
-from contragan.errors import UserError
-from contragan.types import from_uint8, to_uint8
 
 Load = Callable[..., ImageDataset]
 CPU = torch.device("cpu")

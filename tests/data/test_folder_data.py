@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from contragan.core.errors import UserError
 from contragan.data import DataConfig, ImageDataset
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 Draw = Callable[..., Path]

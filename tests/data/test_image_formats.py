@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contragan.core.errors import UserError
 from contragan.data import ImageDataset, describe_classes, load_image_set
 from contragan.data.formats import image_suffixes, is_image_name
 from contragan.data.value_range import Extent, decide
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 Draw = Callable[..., Path]

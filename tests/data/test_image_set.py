@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contragan.core.errors import UserError
 from contragan.data import load_image_set
-from contragan.errors import UserError
 
 IMAGES = np.zeros((2, 4, 4, 3), np.uint8)
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contragan.core.errors import UserError
 from contragan.data import ImageDataset, load_dataset, load_image_set
 from contragan.data.layout import split_word
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 Draw = Callable[..., Path]

@@ -12,8 +12,8 @@ import scipy.io
 import torchvision.datasets
 import torchvision.datasets.utils
 
+from contragan.core.errors import UserError
 from contragan.data import ImageDataset
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contragan.core.errors import UserError
 from contragan.data import ImageDataset, load_image_set
 from contragan.data.preprocess import Preprocess
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contragan.core.errors import UserError
+from contragan.core.locking import lock
 from contragan.data import ImageDataset, load_dataset, store
-from contragan.data.locking import lock
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contragan.core.errors import UserError
 from contragan.data import ImageDataset
-from contragan.errors import UserError
 
 Load = Callable[..., ImageDataset]
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from contragan.metrics import EvaluationConfig, FeatureExtractor, ImageSet, load_extractor
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor, load_extractor
+from contragan.recipes.evaluation import EvaluationConfig
 
 
 def _digits(rows: slice, split: str) -> ImageSet:

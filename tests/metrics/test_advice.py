@@ -8,20 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from contragan.catalog import recipe_names
-from contragan.evaluation import training_facts
-from contragan.metrics import (
-    EvaluationRecord,
-    FeatureExtractor,
-    ImageSet,
-    IndexedDraw,
-    Training,
-    evaluate,
-    evaluate_images,
-)
-from contragan.metrics.advice import advice
+from contragan.evaluation.evaluator import training_facts
+from contragan.evaluation.protocol import IndexedDraw, evaluate, evaluate_images
+from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor
+from contragan.metrics.advice import Training, advice
 from contragan.metrics.findings import Kind
-from contragan.recipe import load_recipe
+from contragan.recipes.catalog import recipe_names
+from contragan.recipes.schema import load_recipe
 
 LABEL_FAULTS: tuple[Kind, ...] = ("permuted", "merged", "lost", "confused")
 

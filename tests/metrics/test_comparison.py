@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from contragan.metrics import EvaluationRecord, compare, comparison_table, to_table
-from contragan.metrics.record import metric_title, table_rows
+from contragan.evaluation.comparison import compare, comparison_table
+from contragan.evaluation.record import EvaluationRecord, metric_title, table_rows, to_table
 
 
 def _record(**protocol: Any) -> EvaluationRecord:

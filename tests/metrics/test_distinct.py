@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contragan.metrics import ImageSet
+from contragan.evaluation.reference import ImageSet
 from contragan.metrics.bounds import ALARM_RATE
 from contragan.metrics.distinct import DistinctCount, DistinctImages, count_distinct
 from contragan.metrics.findings import collapse

@@ -12,22 +12,19 @@ from pydantic import ValidationError
 from rich.console import Console
 from torch import Tensor
 
-from contragan.errors import UserError
-from contragan.metrics import (
+from contragan.core.errors import UserError
+from contragan.evaluation.protocol import (
     ClosestPairs,
-    EvaluationConfig,
-    EvaluationRecord,
-    FeatureExtractor,
-    ImageSet,
     IndexedDraw,
     evaluate,
     evaluate_images,
-    frechet_distance,
-    metric_lines,
-    named_protocol,
-    to_table,
+    label_sequence,
 )
-from contragan.metrics.protocol import label_sequence
+from contragan.evaluation.record import EvaluationRecord, metric_lines, to_table
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor
+from contragan.metrics.frechet import frechet_distance
+from contragan.recipes.evaluation import EvaluationConfig, named_protocol
 
 Settings = Callable[..., EvaluationConfig]
 

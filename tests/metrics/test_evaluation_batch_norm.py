@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from contragan.layers import Layers
-from contragan.metrics import evaluation_mode
+from contragan.models.batch_norm import evaluation_mode
+from contragan.models.layers.factory import Layers
 
 
 class _Network(nn.Module):

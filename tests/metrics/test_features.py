@@ -8,10 +8,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from contragan.errors import UserError
-from contragan.metrics import FeatureExtractor, load_extractor
-from contragan.metrics.extractors import InceptionV3, inception_extractor
-from contragan.metrics.features import NetworkExtractor, resize_images
+from contragan.core.errors import UserError
+from contragan.features.extractor import (
+    FeatureExtractor,
+    NetworkExtractor,
+    load_extractor,
+    resize_images,
+)
+from contragan.features.networks import InceptionV3, inception_extractor
 
 
 def _images(count: int, channels: int = 3, size: int = 32, seed: int = 0) -> torch.Tensor:

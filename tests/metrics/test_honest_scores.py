@@ -9,19 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from contragan.metrics import (
-    EvaluationConfig,
-    FeatureExtractor,
-    Features,
-    ImageSet,
-    IndexedDraw,
-    evaluate,
-    load_extractor,
-)
-from contragan.metrics.cache import StatisticsCache
-from contragan.metrics.feature_pass import FeaturePass
-from contragan.metrics.ranks import Ranks
-from contragan.metrics.reference import RealFeatures
+from contragan.core.ranks import Ranks
+from contragan.evaluation.protocol import IndexedDraw, evaluate
+from contragan.evaluation.reference import ImageSet, RealFeatures
+from contragan.features.cache import StatisticsCache
+from contragan.features.extractor import FeatureExtractor, Features, load_extractor
+from contragan.features.feature_pass import FeaturePass
+from contragan.recipes.evaluation import EvaluationConfig
 
 Settings = Callable[..., EvaluationConfig]
 

@@ -12,18 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from contragan.errors import UserError
-from contragan.metrics import (
-    EvaluationConfig,
-    EvaluationRecord,
-    FeatureExtractor,
-    ImageSet,
-    evaluate,
-    evaluate_images,
-    named_protocol,
-    without_metrics_by_class,
-)
-from contragan.metrics.labels import matched_labels
+from contragan.core.errors import UserError
+from contragan.evaluation.labels import matched_labels, without_metrics_by_class
+from contragan.evaluation.protocol import evaluate, evaluate_images
+from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor
+from contragan.recipes.evaluation import EvaluationConfig, named_protocol
 
 Settings = Callable[..., EvaluationConfig]
 BY_CLASS = ("class_fidelity", "intra_class_distance", "classification_accuracy")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contragan.metrics import FeatureExtractor, ImageSet, find_memorised
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor
+from contragan.metrics.memorisation import find_memorised
 
 Pictures = np.ndarray
 

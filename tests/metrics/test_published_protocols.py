@@ -15,25 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from contragan import cli
-from contragan.errors import UserError
-from contragan.metrics import (
-    EvaluationConfig,
-    EvaluationRecord,
-    FeatureExtractor,
-    ImageSet,
-    IndexedDraw,
-    compare,
-    evaluate,
-    evaluate_images,
-    frechet_distance,
-    load_extractor,
-    named_protocol,
-)
-from contragan.metrics.features import NetworkExtractor
-from contragan.metrics.protocol import label_sequence
-from contragan.metrics.record import table_rows
-from contragan.published import protocol_differences, published_line, with_published
-from contragan.recipe import Recipe, dump_recipe, load_recipe
+from contragan.core.errors import UserError
+from contragan.evaluation.comparison import compare
+from contragan.evaluation.protocol import IndexedDraw, evaluate, evaluate_images, label_sequence
+from contragan.evaluation.published import protocol_differences, published_line, with_published
+from contragan.evaluation.record import EvaluationRecord, table_rows
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor, NetworkExtractor, load_extractor
+from contragan.metrics.frechet import frechet_distance
+from contragan.recipes.evaluation import EvaluationConfig, named_protocol
+from contragan.recipes.schema import Recipe, dump_recipe, load_recipe
 from contragan.runs.log import read_metrics
 
 Settings = Callable[..., EvaluationConfig]

@@ -13,16 +13,13 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-from contragan.errors import UserError
-from contragan.metrics import (
-    EvaluationConfig,
-    ImageSet,
-    IndexedDraw,
-    Moments,
-    Ranks,
-    evaluate,
-    load_extractor,
-)
+from contragan.core.errors import UserError
+from contragan.core.ranks import Ranks
+from contragan.evaluation.protocol import IndexedDraw, evaluate
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import load_extractor
+from contragan.metrics.frechet import Moments
+from contragan.recipes.evaluation import EvaluationConfig
 
 
 def _set(seed: int, split: str) -> ImageSet:

@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contragan.errors import UserError
-from contragan.metrics import (
-    EvaluationConfig,
-    ImageSet,
-    evaluate_images,
-    frechet_distance_from_moments,
-    load_extractor,
-)
-from contragan.metrics.feature_pass import Keep
-from contragan.metrics.frechet import Gaussian
-from contragan.metrics.room import bytes_needed, check_room
+from contragan.core.errors import UserError
+from contragan.evaluation.protocol import evaluate_images
+from contragan.evaluation.reference import ImageSet
+from contragan.evaluation.room import bytes_needed, check_room
+from contragan.features.extractor import load_extractor
+from contragan.features.feature_pass import Keep
+from contragan.metrics.frechet import Gaussian, frechet_distance_from_moments
+from contragan.recipes.evaluation import EvaluationConfig
 
 Settings = Callable[..., EvaluationConfig]
 
@@ -85,7 +82,7 @@ def test_what_will_not_fit_is_refused_before_anything_is_computed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("contragan.memory.available_memory", lambda: int(free))
+    monkeypatch.setattr("contragan.core.memory.available_memory", lambda: int(free))
     extractor = load_extractor("pixels", image_shape=(3, 32, 32))
     monkeypatch.setattr(type(extractor), "__call__", lambda *_: pytest.fail("it was computed"))
     with pytest.raises(UserError, match=r"by 3,072 pixels features .* about 0\.\d GB .* 0\.0 GB"):

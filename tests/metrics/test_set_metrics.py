@@ -9,13 +9,13 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from contragan.metrics import (
-    inception_score,
-    kernel_distance,
+from contragan.metrics.inception_score import inception_score
+from contragan.metrics.kernel import kernel_distance
+from contragan.metrics.precision_recall import (
+    ManifoldScores,
     nearest_neighbours,
     precision_recall_density_coverage,
 )
-from contragan.metrics.precision_recall import ManifoldScores
 
 
 def _features(count: int, dim: int, seed: int, spread: float = 1.0) -> torch.Tensor:

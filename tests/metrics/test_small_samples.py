@@ -12,19 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from contragan.errors import UserError
-from contragan.metrics import (
-    EvaluationConfig,
-    EvaluationRecord,
-    FeatureExtractor,
-    Features,
-    ImageSet,
-    evaluate_images,
-    inception_score,
-    intra_class_distance,
-    kernel_distance,
-    squared_mmd,
-)
+from contragan.core.errors import UserError
+from contragan.evaluation.protocol import evaluate_images
+from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.reference import ImageSet
+from contragan.features.extractor import FeatureExtractor, Features
+from contragan.metrics.inception_score import inception_score
+from contragan.metrics.intra_class import intra_class_distance
+from contragan.metrics.kernel import kernel_distance, squared_mmd
+from contragan.recipes.evaluation import EvaluationConfig
 
 Settings = Callable[..., EvaluationConfig]
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from contragan.errors import UserError
-from contragan.metrics import FeatureExtractor, Features, ImageSet, load_extractor
-from contragan.metrics.cache import Statistics, StatisticsCache, cache_key, default_cache_dir
-from contragan.metrics.feature_pass import FeaturePass
+from contragan.core.errors import UserError
+from contragan.core.ranks import Ranks
+from contragan.evaluation.reference import ImageSet, RealFeatures
+from contragan.features.cache import Statistics, StatisticsCache, cache_key, default_cache_dir
+from contragan.features.extractor import FeatureExtractor, Features, load_extractor
+from contragan.features.feature_pass import FeaturePass
 from contragan.metrics.frechet import Gaussian
-from contragan.metrics.ranks import Ranks
-from contragan.metrics.reference import RealFeatures
 
 
 class _Counting(FeatureExtractor):

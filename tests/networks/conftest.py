@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from contragan.networks import (
+from contragan.models import (
     Generator,
     GeneratorConfig,
     Trunk,

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from contragan.layers import Layers
-from contragan.networks import (
+from contragan.models import (
     Generator,
     Trunk,
     check_generator,
     check_trunk,
     has_batch_statistics,
 )
+from contragan.models.layers.factory import Layers
 
 KINDS = ("dcgan", "resgan", "biggan")
 NewGenerator = Callable[..., Generator]

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from contragan.layers import Layers, set_plain
-from contragan.networks import Generator, Trunk
-from contragan.networks.attention import SelfAttention
-from contragan.networks.blocks import Filtered, TrunkBlock, conv_pool, upsample_conv
-from contragan.networks.normalization import ConditionalBatchNorm2d
+from contragan.models import Generator, Trunk
+from contragan.models.layers.attention import SelfAttention
+from contragan.models.layers.blocks import Filtered, TrunkBlock, conv_pool, upsample_conv
+from contragan.models.layers.factory import Layers, set_plain
+from contragan.models.layers.normalization import ConditionalBatchNorm2d
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from contragan.image_conv import few_outputs_conv, sum_taps, taps
-from contragan.layers import Layers, set_plain
+from contragan.models.layers.factory import Layers, set_plain
+from contragan.models.layers.image_conv import few_outputs_conv, sum_taps, taps
 
 
 @pytest.fixture(autouse=True)

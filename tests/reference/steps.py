@@ -8,7 +8,7 @@ import torch
 from reference.contrastive import contrastive_loss
 from torch import Tensor, nn
 
-from contragan.types import DiscriminatorOutput
+from contragan.core.types import DiscriminatorOutput
 
 Change = Callable[[Tensor], Tensor]
 

@@ -9,16 +9,20 @@ import torch
 from reference import penalties as slow
 from torch import Tensor, nn
 
-from contragan.randomness import random_generator
-from contragan.regularizers import Context, DiscriminatorContext, Regularizer
-from contragan.regularizers.consistency import BalancedConsistency, Consistency, LatentConsistency
-from contragan.regularizers.dragan import DRAGANPenalty
-from contragan.regularizers.gradient_penalty import GradientPenalty
-from contragan.regularizers.latent_optimization import LatentOptimization
-from contragan.regularizers.r1 import R1
-from contragan.regularizers.weight_clipping import WeightClipping
-from contragan.transforms import flip_and_shift, indexed_flip_and_shift
-from contragan.types import Batch, DiscriminatorOutput
+from contragan.core.randomness import random_generator
+from contragan.core.transforms import flip_and_shift, indexed_flip_and_shift
+from contragan.core.types import Batch, DiscriminatorOutput
+from contragan.losses.regularizers import Context, DiscriminatorContext, Regularizer
+from contragan.losses.regularizers.consistency import (
+    BalancedConsistency,
+    Consistency,
+    LatentConsistency,
+)
+from contragan.losses.regularizers.dragan import DRAGANPenalty
+from contragan.losses.regularizers.gradient_penalty import GradientPenalty
+from contragan.losses.regularizers.latent_optimization import LatentOptimization
+from contragan.losses.regularizers.r1 import R1
+from contragan.losses.regularizers.weight_clipping import WeightClipping
 
 CPU = torch.device("cpu")
 EXACT = {"rtol": 1e-9, "atol": 1e-12}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 from contragan.runs.checkpoint import DamagedCheckpoint, checkpoints, pointer, prune, verify
 from contragan.runs.log import MetricsLog, read_metrics
 from contragan.runs.run import open_run

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 from contragan.runs.lock import HOLDER, LOCK, RunLock
 from contragan.runs.run import is_free
 

@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from contragan.errors import UserError
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import snapshot
 from contragan.runs.writer import Writer
 from contragan.training.setup import Request

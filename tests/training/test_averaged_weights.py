@@ -11,12 +11,12 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 import contragan
-from contragan.evaluation import Choice, Evaluator, evaluate_run
-from contragan.metrics import EvaluationRecord
-from contragan.recipe import load_recipe
+from contragan.evaluation.evaluator import Choice, Evaluator, evaluate_run
+from contragan.evaluation.record import EvaluationRecord
+from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import checkpoints, pointer
 from contragan.runs.log import read_metrics
-from contragan.sampling import ImageSampler
+from contragan.runs.sampling import ImageSampler
 from contragan.training.setup import Request
 from contragan.training.train import train
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from contragan.augmentation import Augmentation
 from contragan.augmentation.ada import AdaptiveConfig
 from contragan.bench.measure import BenchRequest, our_step, set_up
-from contragan.recipe import load_recipe
+from contragan.core.types import Terms
+from contragan.recipes.schema import load_recipe
 from contragan.training.captured import WARMUP, CapturedStep, why_not_captured
 from contragan.training.step import Step
-from contragan.types import Terms
 
 CUDA = torch.device("cuda")
 RECIPES = ["contragan", "wgan-gp", "logan", "icrgan", "contragan-diffaugment", "nt-xent", "dragan"]

@@ -8,14 +8,14 @@ from rich.console import Console
 from torch import Tensor, nn
 from training.test_step import make
 
-from contragan.gan import build
-from contragan.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
+from contragan.core.transforms import flip_and_shift
+from contragan.core.types import Batch
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe, dump_recipe, load_recipe, parse_recipe
 from contragan.runs.log import read_metrics
 from contragan.training.setup import Request
 from contragan.training.terms import TermMeter
 from contragan.training.train import train
-from contragan.transforms import flip_and_shift
-from contragan.types import Batch
 
 
 def recipe_with(name: str, tiny: list[str], *changes: str) -> Recipe:

@@ -7,7 +7,7 @@ from rich.console import Console
 from torch import nn
 
 from contragan.bench.measure import BenchRequest, our_step, set_up
-from contragan.recipe import load_recipe
+from contragan.recipes.schema import load_recipe
 from contragan.training.setup import StepKind
 from contragan.training.step import Step
 from contragan.training.train import why_not_compiled

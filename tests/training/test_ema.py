@@ -10,9 +10,9 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
-from contragan.gan import build
-from contragan.networks import Generator
-from contragan.recipe import EMAConfig, load_recipe
+from contragan.models import Generator
+from contragan.recipes.gan import build
+from contragan.recipes.schema import EMAConfig, load_recipe
 from contragan.training.ema import EMA
 from contragan.training.setup import Request
 from contragan.training.train import train

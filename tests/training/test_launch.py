@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 from contragan.training.launch import find_launch
 
 TORCHRUN = {

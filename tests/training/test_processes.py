@@ -17,7 +17,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 from contragan.runs.checkpoint import verify
 from contragan.runs.log import read_metrics
 from contragan.training import processes

@@ -16,17 +16,17 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from contragan.errors import UserError
-from contragan.evaluation import Choice, Evaluator, check_classes, evaluate_run
-from contragan.metrics import EvaluationRecord
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.core.types import Terms
+from contragan.evaluation.evaluator import Choice, Evaluator, check_classes, evaluate_run
+from contragan.evaluation.record import EvaluationRecord
+from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
 from contragan.runs.lock import RunLock
 from contragan.runs.log import read_metrics
 from contragan.training.setup import Request
 from contragan.training.terms import TermMeter
 from contragan.training.train import Outcome, train
-from contragan.types import Terms
 
 NETWORKS = ("generator", "generator_ema", "discriminator")
 QUIET = Console(quiet=True)

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from contragan.recipe import load_recipe
+from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import load_trainer
 from contragan.training.setup import Request
 from contragan.training.train import train

@@ -6,9 +6,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from contragan.errors import UserError
-from contragan.gan import build
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.recipes.gan import build
+from contragan.recipes.schema import load_recipe
 from contragan.training import room
 from contragan.training.setup import Request
 from contragan.training.step import Step

@@ -8,14 +8,14 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from contragan.core.types import Terms
 from contragan.data import BatchSource, LabelSampler, load_dataset
-from contragan.gan import GAN, build
-from contragan.layers import SharedWeights
-from contragan.recipe import Recipe, load_recipe
-from contragan.spectral_norm import SpectralNorm
+from contragan.models.layers.factory import SharedWeights
+from contragan.models.layers.spectral_norm import SpectralNorm
+from contragan.recipes.gan import GAN, build
+from contragan.recipes.schema import Recipe, load_recipe
 from contragan.training.objective import Objective
 from contragan.training.step import Step
-from contragan.types import Terms
 
 RECIPES = ["digits/contragan", "digits/contragan-eq8", "digits/projgan", "digits/acgan"]
 CPU = torch.device("cpu")

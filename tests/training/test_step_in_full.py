@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from contragan.augmentation import Augmentation
 from contragan.augmentation.ada import AdaptiveConfig
 from contragan.augmentation.diff_augment import DiffAugmentConfig
+from contragan.core.transforms import flip_and_shift
 from contragan.data import BatchSource, LabelSampler, load_dataset
-from contragan.gan import build
-from contragan.recipe import Recipe, load_recipe
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe, load_recipe
 from contragan.training.objective import Objective
 from contragan.training.step import Step
-from contragan.transforms import flip_and_shift
 
 CPU = torch.device("cpu")
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

@@ -12,15 +12,15 @@ import torch
 from rich.console import Console
 
 from contragan.bench.measure import BenchRequest, set_up
-from contragan.errors import UserError
-from contragan.gan import build
-from contragan.recipe import load_recipe
+from contragan.core.errors import UserError
+from contragan.core.types import Batch, Terms
+from contragan.recipes.gan import build
+from contragan.recipes.schema import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.training.setup import Request, Setup
 from contragan.training.step import Step
 from contragan.training.terms import TermMeter
 from contragan.training.train import make_step, train
-from contragan.types import Batch, Terms
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")

@@ -18,8 +18,8 @@ from contragan.augmentation.random_transforms import (
     recolor,
     resample,
 )
-from contragan.config import Config
-from contragan.distributed import world_size
+from contragan.core.config import Config
+from contragan.core.processes import world_size
 
 Group = Literal["blit", "geometry", "color"]
 

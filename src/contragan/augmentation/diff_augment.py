@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from contragan.augmentation.base import Augmentation
-from contragan.config import Config
-from contragan.transforms import take_pixels
+from contragan.core.config import Config
+from contragan.core.transforms import take_pixels
 
 Policy = Literal["color", "translation", "cutout"]
 

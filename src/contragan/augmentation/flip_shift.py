@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from contragan.augmentation.base import Augmentation
-from contragan.config import Config
-from contragan.transforms import flip_and_shift
+from contragan.core.config import Config
+from contragan.core.transforms import flip_and_shift
 
 
 class FlipShiftConfig(Config):

@@ -13,16 +13,16 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from contragan.allocation import keep_freed_memory
 from contragan.bench.memory import check_memory, forget_peak, peak_memory
 from contragan.bench.profile import Operator, operators
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
-from contragan.console import note
+from contragan.core.allocation import keep_freed_memory
+from contragan.core.console import note
+from contragan.core.errors import UserError
 from contragan.data import DataConfig, ImageDataset, load_dataset
-from contragan.errors import UserError
-from contragan.gan import build
-from contragan.recipe import Recipe
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.captured import WARMUP
 from contragan.training.ema import EMA

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from contragan.errors import UserError
-from contragan.gan import build
-from contragan.layers import set_plain
-from contragan.memory import free_memory
-from contragan.recipe import Recipe
+from contragan.core.errors import UserError
+from contragan.core.memory import free_memory
+from contragan.models.layers.factory import set_plain
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe
 from contragan.training.room import weight_bytes
 
 WEIGHT_COPIES = 9

@@ -12,11 +12,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from contragan.gan import GAN
-from contragan.layers import set_plain
-from contragan.recipe import AdamConfig, TrainingConfig
+from contragan.core.types import Batch, Terms
+from contragan.models.layers.factory import set_plain
+from contragan.recipes.gan import GAN
+from contragan.recipes.schema import AdamConfig, TrainingConfig
 from contragan.training.step import Step, frozen
-from contragan.types import Batch, Terms
 
 
 class ReferenceStep(Step):

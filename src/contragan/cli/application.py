@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from contragan.errors import ToldByFirst, UserError
+from contragan.core.errors import ToldByFirst, UserError
 
 app = typer.Typer(
     name="contragan",
@@ -48,7 +48,7 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
-        from contragan.console import silence_output
+        from contragan.core.console import silence_output
 
         silence_output()
         code = 128 + signal.SIGPIPE
@@ -99,7 +99,7 @@ def recipes(context: typer.Context) -> None:
     """List the recipes, a line each."""
     if context.invoked_subcommand is not None:
         return
-    from contragan.catalog import descriptions
+    from contragan.recipes.catalog import descriptions
 
     lines = descriptions()
     width = max(map(len, lines))
@@ -110,6 +110,6 @@ def recipes(context: typer.Context) -> None:
 @recipes_app.command("show")
 def show(name: Annotated[str, typer.Argument(help="A recipe's name.")]) -> None:
     """Print one recipe."""
-    from contragan.catalog import recipe_text
+    from contragan.recipes.catalog import recipe_text
 
     print(recipe_text(name), end="")

@@ -18,13 +18,13 @@ from contragan.cli.options import (
     refuse_options,
     refuse_which_checkpoint,
 )
-from contragan.errors import UserError
-from contragan.files import check_writable, expanded, write_text
+from contragan.core.errors import UserError
+from contragan.core.files import check_writable, expanded, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from contragan.metrics import EvaluationRecord
+    from contragan.evaluation.record import EvaluationRecord
 
 
 def sample(
@@ -60,9 +60,9 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Generate images of chosen classes; needs no data set."""
-    from contragan.console import make_console, note
-    from contragan.export import export_samples
-    from contragan.sampling import load
+    from contragan.core.console import make_console, note
+    from contragan.runs.export import export_samples
+    from contragan.runs.sampling import load
 
     console = make_console()
     refuse_which_checkpoint(context, run)
@@ -170,9 +170,9 @@ def evaluate(
     json_file: JsonFile = None,
 ) -> None:
     """Score a generator, or images that anything generated, with the whole protocol."""
-    from contragan.console import make_console
+    from contragan.core.console import make_console
     from contragan.data.image_set import make_reading
-    from contragan.evaluation import Choice, compare_runs, evaluate_files, evaluate_run
+    from contragan.evaluation.evaluator import Choice, compare_runs, evaluate_files, evaluate_run
 
     console = make_console()
     places = [expanded(path) for path in targets]
@@ -216,9 +216,9 @@ def evaluate(
 def _show(record: EvaluationRecord, json_file: Path | None, console: Console) -> None:
     import json
 
-    from contragan.console import note
-    from contragan.metrics import to_table
-    from contragan.published import published_line
+    from contragan.core.console import note
+    from contragan.evaluation.published import published_line
+    from contragan.evaluation.record import to_table
 
     if json_file is not None:
         write_text(json_file, json.dumps(record.to_dict()) + "\n")

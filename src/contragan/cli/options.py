@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from contragan.errors import UserError
-from contragan.files import expanded
+from contragan.core.errors import UserError
+from contragan.core.files import expanded
 
 
 def expanded_path(value: Path | None) -> Path | None:
@@ -51,7 +51,7 @@ def refuse_options(context: typer.Context, names: set[str], mode: str) -> None:
 
 
 def refuse_which_checkpoint(context: typer.Context, path: Path) -> None:
-    from contragan.sampling import checkpoint_at
+    from contragan.runs.sampling import checkpoint_at
 
     if checkpoint_at(path) is not None:
         refuse_options(context, {"which"}, "where a checkpoint is named")

@@ -14,7 +14,7 @@ from contragan.cli.options import (
     StepOption,
     expanded_path,
 )
-from contragan.files import check_writable, write_text
+from contragan.core.files import check_writable, write_text
 
 
 def bench(
@@ -41,8 +41,8 @@ def bench(
 
     from contragan.bench.measure import BenchRequest, bench_batches
     from contragan.bench.report import operators_table, to_table
-    from contragan.console import make_console
-    from contragan.recipe import load_recipe
+    from contragan.core.console import make_console
+    from contragan.recipes.schema import load_recipe
 
     console = make_console()
     if json_file is not None:
@@ -78,9 +78,9 @@ def import_studiogan(
     ] = None,
 ) -> None:
     """Make a run from PyTorch-StudioGAN's checkpoints."""
-    from contragan.console import make_console, note
-    from contragan.recipe import load_recipe
-    from contragan.studiogan_import import ImportRequest, import_run
+    from contragan.core.console import make_console, note
+    from contragan.interop.studiogan_import import ImportRequest, import_run
+    from contragan.recipes.schema import load_recipe
 
     request = ImportRequest(
         generator, discriminator, recipe, load_recipe(recipe, overrides), out, data

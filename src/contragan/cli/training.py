@@ -53,8 +53,8 @@ def train(
     step: StepOption = "eager",
 ) -> None:
     """Train a GAN from a recipe."""
-    from contragan.console import make_console, note
-    from contragan.recipe import load_recipe
+    from contragan.core.console import make_console, note
+    from contragan.recipes.schema import load_recipe
     from contragan.training.setup import Request
     from contragan.training.train import train
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from contragan.config import Config
+from contragan.core.config import Config
 from contragan.data.preprocess import Preprocess
 
 Split = Literal["train", "test"]

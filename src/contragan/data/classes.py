@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 
 
 def select_classes(

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from contragan.core.errors import UserError
+from contragan.core.memory import fits_in_memory
 from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
 from contragan.data.file_source import FileSource, skipped_line
@@ -23,8 +25,6 @@ from contragan.data.torchvision_sets import (
     SVHNConfig,
 )
 from contragan.data.tree import LAYOUT, FolderConfig, ImageNetConfig
-from contragan.errors import UserError
-from contragan.memory import fits_in_memory
 
 MOST_NAMED = 20
 """Classes that are listed one by one."""

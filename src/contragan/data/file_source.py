@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import UnidentifiedImageError
 
+from contragan.core.errors import UserError
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
 from contragan.data.formats import may_be_deep, open_image
 from contragan.data.preprocess import Preprocess, TooSmall
 from contragan.data.value_range import scan
-from contragan.errors import UserError
 
 
 class Unreadable(ValueError):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
 
+from contragan.core.errors import UserError
 from contragan.data.formats import LeftOut, is_image_name
-from contragan.errors import UserError
 
 _IGNORED_FOLDERS = (".", "__MACOSX")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from contragan.core.errors import UserError
+from contragan.core.memory import available_memory, fits_in_memory
 from contragan.data.arrays import ArrayRows, PreprocessedRows
 from contragan.data.base import ImageDataset, Labels, Pixels, Rows
 from contragan.data.file_source import FileRows, FileSource, skipped_line, unlike, unreadable
@@ -27,8 +29,6 @@ from contragan.data.npz import read_npz
 from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all, default_cache
 from contragan.data.value_range import Range
-from contragan.errors import UserError
-from contragan.memory import available_memory, fits_in_memory
 
 MEMORY_SHARE = 0.5
 _BYTES_PER_TASK = 2**24

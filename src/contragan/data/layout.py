@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from contragan.core.errors import UserError
 from contragan.data.files import (
     ImageFile,
     has_images,
@@ -17,7 +18,6 @@ from contragan.data.files import (
     subfolders,
 )
 from contragan.data.formats import LeftOut
-from contragan.errors import UserError
 
 NO_CLASS = "image"
 """The only class of images without labels."""

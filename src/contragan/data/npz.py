@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contragan.core.errors import UserError
 from contragan.data.layout import NO_CLASS
-from contragan.errors import UserError
 
 MOST_UNNAMED = 100_000
 """Labels that reach further without class names are taken for a mistake."""

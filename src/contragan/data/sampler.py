@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contragan.core.randomness import derived_seed
 from contragan.data.base import Labels
-from contragan.randomness import derived_seed
 
 
 class EpochSampler:

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contragan.core.errors import UserError
+from contragan.core.memory import fits_on_device
+from contragan.core.types import Batch
 from contragan.data.base import ImageDataset, Labels, Pixels
 from contragan.data.convert import convert_on_cpu, convert_on_device
 from contragan.data.sampler import EpochSampler, coin_flips
-from contragan.errors import UserError
-from contragan.memory import fits_on_device
-from contragan.types import Batch
 
 DEVICE_SHARE = 0.4
 READERS = 4

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from contragan.core.errors import UserError
+from contragan.core.locking import lock
 from contragan.data.base import Block, Labels, Pixels, Rows, Source
 from contragan.data.file_source import num_cores, unreadable
-from contragan.data.locking import lock
 from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
-from contragan.errors import UserError
 
 FORMAT = 2
 ROWS_PER_TASK = 64

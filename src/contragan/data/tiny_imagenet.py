@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from contragan.core.errors import UserError
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
 from contragan.data.files import ImageFile, images_in, require_folder, subfolders
-from contragan.errors import UserError
 
 LAYOUT = "PATH/train/<wnid>/images/*.JPEG, PATH/val/images/*.JPEG and PATH/val/val_annotations.txt"
 NUM_CLASSES = 200

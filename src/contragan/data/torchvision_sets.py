@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from contragan.core.errors import UserError
+from contragan.core.locking import lock
 from contragan.data.arrays import ArrayRows, ArraySource
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import select_classes
 from contragan.data.files import require_folder
 from contragan.data.layout import is_split_tree
-from contragan.data.locking import lock
 from contragan.data.tree import tree_source
-from contragan.errors import UserError
 
 LAYOUT = "as torchvision keeps it, or as PATH/train/<class>/*.png and PATH/test/<class>/*.png"
 DIGIT_NAMES = tuple("0123456789")

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, field_validator
 
+from contragan.core.errors import UserError
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
@@ -28,7 +29,6 @@ from contragan.data.layout import (
     split_word,
 )
 from contragan.data.preprocess import BACKGROUND, Preprocess, known_colour
-from contragan.errors import UserError
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
 IMAGENET_LAYOUT = "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG"

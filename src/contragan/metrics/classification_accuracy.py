@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from contragan.config import Config
+from contragan.core.config import Config
 
 
 class ClassifierConfig(Config):

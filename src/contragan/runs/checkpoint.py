@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
-from contragan.errors import UserError
-from contragan.files import whole, write_text
+from contragan.core.errors import UserError
+from contragan.core.files import whole, write_text
 
 KEEP = 2
 """How many of the newest checkpoints stay; the best one always does."""

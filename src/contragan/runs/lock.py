@@ -13,9 +13,9 @@ from typing import Any
 
 from filelock import Timeout
 
-from contragan.data.locking import NO_LOCKS, file_lock
-from contragan.errors import UserError
-from contragan.files import writing_failed
+from contragan.core.errors import UserError
+from contragan.core.files import writing_failed
+from contragan.core.locking import NO_LOCKS, file_lock
 
 LOCK, HOLDER = ".lock", ".lock.json"
 

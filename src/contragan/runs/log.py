@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contragan.errors import UserError
-from contragan.files import read_text, write_text, writing_failed
+from contragan.core.errors import UserError
+from contragan.core.files import read_text, write_text, writing_failed
 
 
 class MetricsLog:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contragan.errors import UserError
-from contragan.files import read_text, write_text
-from contragan.gan import build
-from contragan.networks import Generator
-from contragan.recipe import Recipe, dump_recipe, parse_recipe
+from contragan.core.errors import UserError
+from contragan.core.files import read_text, write_text
+from contragan.models import Generator
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe, dump_recipe, parse_recipe
 from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
 from contragan.runs.lock import HOLDER, LOCK, is_leftover
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from contragan.augmentation import Augmentation
-from contragan.distributed import world_size
-from contragan.randomness import derived_seed
+from contragan.core.processes import world_size
+from contragan.core.randomness import derived_seed
+from contragan.core.types import Batch, Terms
 from contragan.training.step import Step
-from contragan.types import Batch, Terms
 
 WARMUP = 3
 """Updates of each network before the recording: optimisers and libraries set themselves up."""

@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor
 
-from contragan.networks import Generator
-from contragan.recipe import EMAConfig
+from contragan.models import Generator
+from contragan.recipes.schema import EMAConfig
 
 _AVERAGED_BUFFERS = {"running_mean", "running_var"}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-from contragan.errors import UserError
+from contragan.core.errors import UserError
 
 Environment = Mapping[str, str]
 

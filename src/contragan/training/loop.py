@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from contragan.distributed import largest, world_size
-from contragan.recipe import TrainingConfig
+from contragan.core.processes import largest, world_size
+from contragan.recipes.schema import TrainingConfig
 from contragan.runs.checkpoint import (
     DamagedCheckpoint,
     checkpoints,

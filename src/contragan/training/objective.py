@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from contragan.adversarial import AdversarialLoss
-from contragan.conditioning import Conditioning
-from contragan.regularizers import Context, DiscriminatorContext, Players, Regularizer
-from contragan.transforms import copies
-from contragan.types import Batch, DiscriminatorOutput, Terms
+from contragan.core.transforms import copies
+from contragan.core.types import Batch, DiscriminatorOutput, Terms
+from contragan.losses.adversarial import AdversarialLoss
+from contragan.losses.regularizers import Context, DiscriminatorContext, Players, Regularizer
+from contragan.models.heads import Conditioning
 
 
 @dataclass(frozen=True)

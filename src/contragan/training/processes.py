@@ -18,10 +18,10 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.strategies.ddp import DDPStrategy
 from rich.console import Console
 
-from contragan.allocation import keep_freed_memory
-from contragan.console import note
-from contragan.devices import find_device
-from contragan.errors import UserError
+from contragan.core.allocation import keep_freed_memory
+from contragan.core.console import note
+from contragan.core.devices import find_device
+from contragan.core.errors import UserError
 from contragan.training.launch import Launch
 
 SAY_AFTER_SECONDS = 5.0

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from contragan.console import note
-from contragan.errors import UserError
-from contragan.recipe import Recipe
+from contragan.core.console import note
+from contragan.core.errors import UserError
+from contragan.recipes.schema import Recipe
 from contragan.runs.checkpoint import newest_whole, verify
 from contragan.runs.run import DatasetFacts, Run, is_free, is_run, open_run
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from contragan.errors import UserError
-from contragan.gan import build
-from contragan.memory import free_memory
-from contragan.recipe import Recipe
+from contragan.core.errors import UserError
+from contragan.core.memory import free_memory
+from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe
 
 COPIES = 4
 """Of each weight while training: itself, its gradient and Adam's two moments."""

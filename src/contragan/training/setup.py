@@ -13,16 +13,17 @@ import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 
-from contragan.console import note
+from contragan.core.console import note
+from contragan.core.devices import find_device
+from contragan.core.errors import UserError
+from contragan.core.files import check_writable
+from contragan.core.fonts import illegible
+from contragan.core.pictures import GRID_ROWS
+from contragan.core.ranks import Ranks
 from contragan.data import ImageDataset, describe_classes
-from contragan.devices import find_device
-from contragan.errors import UserError
-from contragan.evaluation import check_possible, extractor_for, load_splits
-from contragan.files import check_writable
-from contragan.fonts import illegible
-from contragan.images import GRID_ROWS
-from contragan.metrics import FeatureExtractor, Ranks
-from contragan.recipe import Recipe
+from contragan.evaluation.evaluator import check_possible, extractor_for, load_splits
+from contragan.features.extractor import FeatureExtractor
+from contragan.recipes.schema import Recipe
 from contragan.runs.lock import RunLock
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.launch import find_launch

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from contragan.augmentation import Augmentation
-from contragan.distributed import world_size
-from contragan.gan import GAN
-from contragan.layers import SharedWeights
-from contragan.networks import has_batch_statistics, synchronized
-from contragan.randomness import random_generator
-from contragan.regularizers import Context, DiscriminatorContext, Players
+from contragan.core.processes import world_size
+from contragan.core.randomness import random_generator
+from contragan.core.types import Batch, DiscriminatorOutput, Terms
+from contragan.losses.regularizers import Context, DiscriminatorContext, Players
+from contragan.models import has_batch_statistics, synchronized
+from contragan.models.layers.factory import SharedWeights
+from contragan.recipes.gan import GAN
 from contragan.training.objective import Objective
-from contragan.types import Batch, DiscriminatorOutput, Terms
 
 
 class Source(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from contragan.errors import UserError
-from contragan.types import Terms
+from contragan.core.errors import UserError
+from contragan.core.types import Terms
 
 _NEVER = 2**53
 

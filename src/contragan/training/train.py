@@ -9,19 +9,19 @@ import torch
 from rich.console import Console
 
 from contragan.augmentation import Augmentation
-from contragan.console import is_abandoned, note
+from contragan.core.console import is_abandoned, note
+from contragan.core.errors import UserError
+from contragan.core.pictures import GRID_ROWS, labelled_grid, save_image
+from contragan.core.processes import share_buffers, world_size
 from contragan.data import BatchSource, LabelSampler
-from contragan.distributed import share_buffers, world_size
-from contragan.errors import UserError
-from contragan.evaluation import SHOWN, Evaluator
-from contragan.gan import GAN, build
-from contragan.images import GRID_ROWS, labelled_grid, save_image
-from contragan.metrics import metric_lines
-from contragan.networks import Generator
-from contragan.recipe import AdamConfig
+from contragan.evaluation.evaluator import SHOWN, Evaluator
+from contragan.evaluation.record import metric_lines
+from contragan.models import Generator
+from contragan.recipes.gan import GAN, build
+from contragan.recipes.schema import AdamConfig
 from contragan.runs.log import MetricsLog
 from contragan.runs.run import Run
-from contragan.sampling import ImageSampler
+from contragan.runs.sampling import ImageSampler
 from contragan.training.captured import CapturedStep, why_not_captured
 from contragan.training.display import Display
 from contragan.training.ema import EMA

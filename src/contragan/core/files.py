@@ -1,0 +1,124 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from contragan.core.errors import UserError
+
+
+def expanded(path: Path) -> Path:
+    """The path with a leading ``~`` as the home folder, which shells leave alone in ``--out=~/x``.
+
+    Raises:
+        UserError: nobody has that home.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: there is no such home folder. Write the whole path") from error
+
+
+def read_text(path: Path) -> str:
+    """A text file.
+
+    Raises:
+        UserError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: it is no UTF-8 text") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's or folder's content has reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``, renamed to it when the block ends without error.
+
+    The block writes a file or makes a folder of that name. On an error nothing stays.
+
+    Raises:
+        UserError: the disk is full, or the place cannot be written.
+    """
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if path.is_dir() and not temporary.is_dir():
+            raise UserError(
+                f"{path} is a folder, and would be replaced by a file: give another name"
+            )
+        if temporary.is_dir():
+            for file in temporary.rglob("*"):
+                sync(file)
+        sync(temporary)
+        old = path.with_name(f"{temporary.name}.old")
+        if path.is_dir():
+            os.replace(path, old)
+        os.replace(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # some file systems cannot sync a folder
+            sync(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise writing_failed(path, error) from error
+        raise
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Try whether a folder can be made and written in; leaves nothing behind.
+
+    Raises:
+        UserError: it cannot; names the option that asked for it.
+    """
+    made: list[Path] = []
+    try:
+        for path in (*reversed(folder.absolute().parents), folder.absolute()):
+            if not path.is_dir():
+                path.mkdir()
+                made.append(path)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{option} {folder} cannot be written ({reason}): give another") from error
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir()
+
+
+def writing_failed(path: Path, error: OSError) -> UserError:
+    """The clear line for a write that the file system refused."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return UserError(f"the disk is full: cannot write {path}. Free some space and go on")
+    return UserError(f"cannot write {path}: {error.strerror or error}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

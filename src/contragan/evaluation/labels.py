@@ -1,0 +1,152 @@
+"""Which classes two image sets have, and what may be measured of them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contragan.core.errors import UserError
+from contragan.evaluation.reference import ImageSet, ReferenceSet, shown_name
+from contragan.recipes.evaluation import EvaluationConfig, MetricName, has_protocols_metrics
+
+NEEDS_CLASSES: frozenset[MetricName] = frozenset(
+    {"intra_class_distance", "class_fidelity", "classification_accuracy"}
+)
+
+
+def class_counts(images: ReferenceSet) -> NDArray[np.int64]:
+    """Number of images of each named class, (K,); UserError where a label has no name."""
+    labels, known = np.asarray(images.labels), len(images.class_names)
+    if len(labels) != len(images.images):
+        raise UserError(
+            f"{shown_name(images)} holds {len(images.images)} images and {len(labels)} labels"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < known:
+        raise UserError(
+            f"{shown_name(images)} holds labels from {labels.min()} to {labels.max()}, but names "
+            f"{known} classes: labels are indices of classes, from 0"
+        )
+    return np.bincount(labels, minlength=known).astype(np.int64)
+
+
+def by_class(config: EvaluationConfig) -> list[str]:
+    """The metrics of ``config`` that compare class by class."""
+    return [name for name in config.metrics if name in NEEDS_CLASSES]
+
+
+def without_metrics_by_class(
+    config: EvaluationConfig, reference: ReferenceSet, generated: ReferenceSet | None = None
+) -> tuple[EvaluationConfig, tuple[str, ...]]:
+    """The config with what sets without labels can bear, and a sentence for what was left out.
+
+    Without class fidelity, which looks for collapses too, ``distinct_images`` takes its place.
+    UserError where nothing remains.
+    """
+    names = by_class(config)
+    problem = _no_labels(names, reference, generated) if names else None
+    if problem is None:
+        return config, ()
+    kept = [name for name in config.metrics if name not in names]
+    if not kept:
+        raise UserError(problem)
+    if "class_fidelity" in names and "distinct_images" not in kept:
+        kept.append("distinct_images")
+    protocol = config.protocol and f"{config.protocol}, without {', '.join(names)}"
+    changed = {**config.model_dump(), "metrics": kept, "protocol": protocol}
+    return EvaluationConfig.model_validate(changed), (f"Left out: {problem}.",)
+
+
+def metrics_that_fit(
+    config: EvaluationConfig, reference: ReferenceSet, generated: ReferenceSet | None = None
+) -> tuple[EvaluationConfig, tuple[str, ...]]:
+    """The config as it stands; a named protocol without what sets without labels cannot bear.
+
+    UserError where somebody chose metrics by class for sets without labels.
+    """
+    if has_protocols_metrics(config):
+        return without_metrics_by_class(config, reference, generated)
+    names = by_class(config)
+    problem = _no_labels(names, reference, generated) if names else None
+    if problem is not None:
+        raise UserError(problem)
+    return config, ()
+
+
+def _no_labels(
+    metrics: Sequence[str], reference: ReferenceSet, generated: ReferenceSet | None
+) -> str | None:
+    """Which set has no labels to measure by: one class in all, or one that is no real class."""
+    plain = None
+    if np.count_nonzero(class_counts(reference)) < 2:
+        plain = reference
+    elif generated is not None and np.count_nonzero(class_counts(generated)) < 2:
+        real = canonical_names(reference.class_names, shown_name(reference))
+        own = canonical_names(generated.class_names, shown_name(generated))
+        plain = None if set(own) & set(real) else generated
+    if plain is None:
+        return None
+    need = "needs" if len(metrics) == 1 else "need"
+    return (
+        f"{', '.join(metrics)} {need} at least two classes, and the images of "
+        f"{shown_name(plain)} all have one label; give folders named by class, or labels"
+    )
+
+
+def matched_labels(generated: ReferenceSet, reference: ReferenceSet) -> NDArray[np.int64]:
+    """The generated images' labels as indices of the reference's classes, matched by name.
+
+    Names match in whatever order and Unicode form. UserError, with their names, for generated
+    classes that the reference has no images of.
+    """
+    counts, known = class_counts(generated), class_counts(reference)
+    names = canonical_names(generated.class_names, shown_name(generated))
+    place = {
+        name: index
+        for index, name in enumerate(canonical_names(reference.class_names, shown_name(reference)))
+    }
+    unknown = [
+        name
+        for name, count in zip(names, counts, strict=True)
+        if count and (name not in place or not known[place[name]])
+    ]
+    if unknown:
+        there = shortened([name for name, index in place.items() if known[index]])
+        classes = "class" if len(unknown) == 1 else "classes"
+        raise UserError(
+            f"{shown_name(generated)} holds images of the {classes} {shortened(unknown)}, but "
+            f"{shown_name(reference)} has only {there}: name the classes alike (folders, or "
+            "class_names in an .npz file), or ask for metrics without classes, such as "
+            "frechet_distance"
+        )
+    table = np.array([place.get(name, -1) for name in names], dtype=np.int64)
+    return np.asarray(table[np.asarray(generated.labels)])
+
+
+def in_classes_of(images: ReferenceSet, reference: ReferenceSet) -> ReferenceSet:
+    """The set with the reference's classes in the reference's order; UserError on unknown ones."""
+    if tuple(images.class_names) == tuple(reference.class_names):
+        return images
+    labels, names = matched_labels(images, reference), tuple(reference.class_names)
+    return ImageSet(images.images, labels, names, images.fingerprint, images.name, images.split)
+
+
+def canonical_names(names: Iterable[str], where: str) -> tuple[str, ...]:
+    """Names in Unicode's form NFC; UserError where two become one."""
+    found = tuple(unicodedata.normalize("NFC", str(name)) for name in names)
+    twice = [name for name, count in Counter(found).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{where} has two classes called {shortened(twice)} (perhaps in two Unicode forms): "
+            "merge or rename them"
+        )
+    return found
+
+
+def shortened(names: Sequence[str], most: int = 8) -> str:
+    """The names in a sentence; of many the first few, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,333 @@
+"""One evaluation: a stated protocol, one pass over the images, one record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contragan.core.errors import UserError
+from contragan.core.ranks import Ranks
+from contragan.core.types import to_levels, to_uint8
+from contragan.evaluation.labels import by_class, in_classes_of, matched_labels, metrics_that_fit
+from contragan.evaluation.record import EvaluationRecord, versions
+from contragan.evaluation.reference import (
+    RealFeatures,
+    ReferenceSet,
+    apportion,
+    image_batch,
+    shown_name,
+)
+from contragan.evaluation.room import check_counts, check_room
+from contragan.evaluation.scores import Scores, Sets, compute_scores, what_to_keep
+from contragan.features.cache import StatisticsCache
+from contragan.features.extractor import FeatureExtractor
+from contragan.features.feature_pass import FeaturePass, Progress
+from contragan.metrics.advice import Training
+from contragan.recipes.evaluation import EvaluationConfig
+
+Draw = Callable[[Tensor], Tensor]
+"""Maps labels (B,) to images (B, C, H, W): uint8, or float in [-1, 1], where NaN can be seen."""
+
+
+@dataclass(frozen=True)
+class IndexedDraw:
+    """A draw whose images depend on their place: ``function(labels (B,), indices (B,))``.
+
+    What image ``i`` looks like must follow from its label and ``i`` alone. Several processes then
+    draw the images that one would.
+    """
+
+    function: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ClosestPairs:
+    """Generated images (n, C, H, W) uint8, the training image nearest to each, and distances."""
+
+    generated: NDArray[np.uint8]
+    training: NDArray[np.uint8]
+    distances: NDArray[np.float32]
+
+
+def label_sequence(
+    reference: ReferenceSet, config: EvaluationConfig, seed: int
+) -> NDArray[np.int64]:
+    """Labels (N,) of the images to generate, from ``seed``: exact class counts, or drawn."""
+    total = config.num_images if config.num_images is not None else len(reference.images)
+    random = np.random.default_rng(seed)
+    if config.labels == "random":
+        return random.integers(len(reference.class_names), size=total, dtype=np.int64)
+    counts = np.bincount(reference.labels, minlength=len(reference.class_names))
+    weights = counts if config.labels == "reference" else np.ones_like(counts)
+    labels = np.repeat(np.arange(len(counts)), apportion(weights, total))
+    return random.permutation(labels)
+
+
+def evaluate(
+    draw: Draw | IndexedDraw,
+    *,
+    reference: ReferenceSet,
+    probe_train: ReferenceSet | None,
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    cache_dir: Path | None = None,
+    seed: int = 0,
+    context: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    ranks: Ranks | None = None,
+    closest_pairs: Callable[[ClosestPairs], None] | None = None,
+    made_by: Training | None = None,
+) -> EvaluationRecord:
+    """Generates images with ``draw`` and compares them with ``reference``.
+
+    ``probe_train`` are the real training images, for the class probe, memorisation and CAS; where
+    it is None or the reference itself, the probe is tested on a fifth of the reference that it was
+    not fitted to. ``context`` (iteration, EMA, recipe: JSON values) goes into the record as it is.
+    ``draw`` is called under ``torch.inference_mode``; the caller puts the generator into the mode
+    that ``config.batch_norm`` names. With ``ranks`` every process calls this alike, draws its share
+    and gets the same record; ``draw`` should then be an :class:`IndexedDraw`. ``closest_pairs``
+    receives the pictures behind the memorisation check, and costs memory for all images.
+    ``made_by`` is what is known of how the generator was trained: one without labels is not judged
+    by them, and advice suits the settings.
+
+    Metrics by class need two classes: of one, a named protocol goes without them, and the record
+    says so. UserError, before anything is drawn, where they were chosen for one class, a set has
+    too few images, or memory does not suffice; and on images that are not finite or of another
+    shape.
+    """
+    config, notes = metrics_that_fit(config, reference)
+    if probe_train is not None and by_class(config):
+        probe_train = in_classes_of(probe_train, reference)
+    labels = label_sequence(reference, config, seed)
+    height, width, channels = reference.images.shape[1:]
+
+    def batch(start: int, stop: int) -> Tensor:
+        part = torch.from_numpy(labels[start:stop])
+        with torch.inference_mode():
+            if isinstance(draw, IndexedDraw):
+                images = draw.function(part, torch.arange(start, stop))
+            else:
+                images = draw(part)
+            return checked_images(
+                images, (len(part), channels, height, width), rounding=config.rounding
+            )
+
+    job = _Job(
+        reference,
+        probe_train,
+        config,
+        extractor,
+        cache_dir,
+        progress,
+        ranks or Ranks(),
+        notes,
+        made_by=made_by,
+    )
+    return job.run(batch, labels, seed, context or {}, closest_pairs)
+
+
+def evaluate_images(
+    generated: ReferenceSet,
+    *,
+    reference: ReferenceSet,
+    probe_train: ReferenceSet | None = None,
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    cache_dir: Path | None = None,
+    context: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    closest_pairs: Callable[[ClosestPairs], None] | None = None,
+) -> EvaluationRecord:
+    """Compares images that anything has generated with ``reference``.
+
+    All of ``generated`` is used, whatever ``config.num_images`` says. Labels and batch norm are
+    recorded as unknown, and rounding as done, for files hold 8 bits. Metrics by class match classes
+    by name: those that are absent from ``generated`` count as 0 and are named. UserError where
+    sizes or channels differ, where ``generated`` has classes that ``reference`` lacks, and as
+    :func:`evaluate`.
+    """
+    name = shown_name(generated)
+    if generated.images.shape[1:] != reference.images.shape[1:]:
+        raise UserError(
+            f"{name} holds images of {_size(generated)}, {shown_name(reference)} of "
+            f"{_size(reference)}: bring them to one size and colour first"
+        )
+    config, notes = metrics_that_fit(config, reference, generated)
+    labels = generated.labels
+    if by_class(config):
+        labels = matched_labels(generated, reference)
+        probe_train = None if probe_train is None else in_classes_of(probe_train, reference)
+    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks(), notes, name)
+    record = job.run(
+        lambda start, stop: image_batch(generated.images, slice(start, stop)),
+        np.asarray(labels),
+        0,
+        {"generated": name, "generated_fingerprint": generated.fingerprint} | dict(context or {}),
+        closest_pairs,
+    )
+    facts = {
+        "labels": "unknown",
+        "batch_norm": "unknown",
+        "num_images": len(generated.images),
+        "rounding": True,
+    }
+    warnings = record.warnings
+    if not config.rounding:
+        warnings += (
+            f"{generated.name} holds images of 8 bits: they are rounded, which "
+            f"{config.protocol or 'the protocol'} is not",
+        )
+    return replace(record, protocol={**record.protocol, **facts}, warnings=warnings)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What both kinds of evaluation share."""
+
+    reference: ReferenceSet
+    made_by: Training | None = field(default=None, kw_only=True)
+    train: ReferenceSet | None
+    config: EvaluationConfig
+    extractor: FeatureExtractor
+    cache_dir: Path | None
+    progress: Progress | None
+    ranks: Ranks
+    notes: tuple[str, ...]
+    given: str | None = None
+
+    def run(
+        self,
+        batch: Callable[[int, int], Tensor],
+        labels: NDArray[np.int64],
+        seed: int,
+        context: Mapping[str, Any],
+        closest_pairs: Callable[[ClosestPairs], None] | None,
+    ) -> EvaluationRecord:
+        started = time.perf_counter()
+        self.check(len(labels), pictures=closest_pairs is not None)
+        passing = FeaturePass(self.extractor, self.config.batch_size, self.ranks, self.progress)
+        keep = what_to_keep(self.config)
+        pictures = closest_pairs is not None and "memorisation" in self.config.metrics
+        generated = passing(
+            batch, len(labels), replace(keep, images=keep.images or pictures), "generated images"
+        )
+        real_features = RealFeatures(passing, StatisticsCache(self.cache_dir))
+        real = real_features(self.reference, features=keep.features)
+        sets = Sets(
+            self.config, generated, labels, real, self.reference, self.train, real_features,
+            self.progress, self.given, made_by=self.made_by,
+        )  # fmt: skip
+        scores = compute_scores(sets)
+        if closest_pairs is not None and pictures:
+            closest_pairs(_closest_pairs(sets, scores))
+        return EvaluationRecord(
+            values=scores.values,
+            class_fidelity=scores.details.pop("class_fidelity", None),
+            details=scores.details,
+            protocol=stated_protocol(self.config, self.extractor, self.reference, self.train),
+            counts=scores.counts,
+            seed=seed,
+            context=dict(context),
+            versions=versions(),
+            warnings=(*self.notes, *scores.warnings),
+            wall_seconds=time.perf_counter() - started,
+        )
+
+    def check(self, generated: int, *, pictures: bool) -> None:
+        """UserError where images are too few, or memory does not suffice."""
+        with self.ranks.fail_together():
+            check_evaluation(
+                self.config,
+                self.extractor,
+                (self.given or "the generated set", generated),
+                self.reference,
+                self.train,
+                pictures=pictures,
+            )
+
+
+def check_evaluation(
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    generated: tuple[str, int],
+    reference: ReferenceSet,
+    train: ReferenceSet | None,
+    *,
+    pictures: bool = False,
+) -> None:
+    """Raises UserError where a set has too few images for ``config``, or memory does not suffice.
+
+    ``generated`` is a name and a number; ``pictures`` keeps the images for the memorisation check.
+    """
+    keep = what_to_keep(config)
+    pictures = pictures and "memorisation" in config.metrics
+    keep = replace(keep, images=keep.images or pictures)
+    check_counts(config, generated, reference, train)
+    check_room(config, keep, extractor, generated[1], reference, train)
+
+
+def stated_protocol(
+    config: EvaluationConfig,
+    extractor: FeatureExtractor,
+    reference: ReferenceSet,
+    train: ReferenceSet | None = None,
+) -> dict[str, Any]:
+    """The whole protocol as JSON values: settings, extractor, data."""
+    sets = {"data": reference} | ({} if train is None else {"training_data": train})
+    facts = {
+        key: {"name": shown_name(data), "split": data.split, "fingerprint": data.fingerprint}
+        for key, data in sets.items()
+    }
+    return {**config.model_dump(mode="json"), "extractor": extractor.protocol(), **facts}
+
+
+def checked_images(
+    images: Tensor, shape: tuple[int, int, int, int], *, rounding: bool = True
+) -> Tensor:
+    """Drawn images as uint8, or as float in [0, 255] without ``rounding``.
+
+    UserError where they are not finite, not of ``shape``, or rounded against the protocol.
+    """
+    if tuple(images.shape) != shape:
+        raise UserError(
+            f"the generator drew images of shape {tuple(images.shape)}, the reference needs "
+            f"{shape} (batch, channels, height, width): compare images of one size and colour"
+        )
+    if images.dtype == torch.uint8:
+        if not rounding:
+            raise UserError(
+                "this protocol takes images that are not rounded to 8 bits, but these are: draw "
+                "float images in [-1, 1], or set rounding: true"
+            )
+        return images
+    if not torch.isfinite(images).all():
+        raise UserError(
+            "the generator drew images with NaN or infinite pixels: its weights have diverged; "
+            "evaluate an earlier checkpoint"
+        )
+    return to_uint8(images) if rounding else to_levels(images)
+
+
+def _closest_pairs(sets: Sets, scores: Scores) -> ClosestPairs:
+    assert sets.generated.images is not None
+    assert scores.memorisation is not None
+    closest = scores.memorisation.closest(len(scores.details["memorisation"]))
+    nearest = scores.memorisation.nearest[closest]
+    return ClosestPairs(
+        sets.generated.images[closest],
+        np.ascontiguousarray(sets.training_set.images[nearest].transpose(0, 3, 1, 2)),
+        scores.memorisation.distances[closest],
+    )
+
+
+def _size(images: ReferenceSet) -> str:
+    height, width, channels = images.images.shape[1:]
+    return f"{width} x {height} pixels with {channels} channel{'s' if channels > 1 else ''}"

@@ -1,0 +1,186 @@
+"""The result of an evaluation, as data and as a table."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from contragan.recipes.evaluation import in_todays_terms
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+UNITS = {
+    "frechet_distance": "distance",
+    "intra_class_distance_mean": "distance",
+    "intra_class_distance_worst": "distance",
+    "memorisation_ratio": "ratio",
+    "inception_score_mean": "score",
+    "inception_score_std": "score",
+    "classifier_score_mean": "score",
+    "classifier_score_std": "score",
+    "kernel_distance_mean": "squared MMD",
+    "kernel_distance_std": "squared MMD",
+    "intra_class_kernel_distance_mean": "squared MMD",
+}
+"""Units of scores; all others are shares of images."""
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """Scores with everything they depend on; every field holds JSON values.
+
+    ``values`` maps a metric's name to its score. ``warnings`` are sentences for the reader.
+    ``class_fidelity`` and ``details`` hold what a single number cannot: per class, per pair.
+    """
+
+    values: dict[str, float]
+    class_fidelity: dict[str, Any] | None
+    protocol: dict[str, Any]
+    counts: dict[str, int]
+    seed: int
+    context: dict[str, Any]
+    versions: dict[str, str]
+    warnings: tuple[str, ...]
+    wall_seconds: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as one JSON object, with ``"name": "evaluation"``."""
+        fields = asdict(self)
+        return {"name": "evaluation", **fields, "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> EvaluationRecord:
+        """The inverse of :meth:`to_dict`; scores of an old record get the names of today."""
+        kept = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
+        kept["protocol"] = in_todays_terms(kept["protocol"])
+        values = kept["values"]
+        if kept["protocol"]["extractor"]["extractor"] != "inception":
+            # Version 0.1.0 called every network's score so.
+            values = {
+                name.replace("inception_score", "classifier_score"): value
+                for name, value in values.items()
+            }
+        return cls(**{**kept, "values": values, "warnings": tuple(kept["warnings"])})
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the scores."""
+    found = {"python": platform.python_version()}
+    for package in ("contragan", "torch", "numpy", "scipy"):
+        found[package] = metadata.version(package)
+    return found
+
+
+_PUBLISHED = {
+    "frechet_distance": "FID",
+    "kernel_distance_mean": "KID mean",
+    "kernel_distance_std": "KID std",
+    "inception_score_mean": "Inception Score mean",
+    "inception_score_std": "Inception Score std",
+}
+"""Names that scores have where Inception's features are behind them, and only there."""
+
+
+def metric_title(record: EvaluationRecord, name: str) -> str:
+    """A metric's name for a reader: only the published features and resize make it "FID"."""
+    extractor = record.protocol["extractor"]
+    if extractor["extractor"] == "inception" and name in _PUBLISHED:
+        resize = _resize(extractor)
+        plain = resize == "tf-bilinear" and extractor["precision"] == "float32"
+        return _PUBLISHED[name] + ("" if plain else f" ({resize}, {extractor['precision']})")
+    named = name in {"frechet_distance", "classifier_score_mean"}
+    return plain_title(name) + (f" ({extractor['extractor']})" if named else "")
+
+
+def plain_title(name: str) -> str:
+    """A metric's name whatever the features."""
+    words = name.replace("inception_score", "classifier_score").replace("_", " ")
+    return words.replace("frechet", "Fréchet").replace("intra class", "intra-class")
+
+
+def features_in_words(record: EvaluationRecord) -> str:
+    """The extractor, how many features it gives, and how it got the images."""
+    extractor = record.protocol["extractor"]
+    facts = [str(extractor["extractor"])]
+    if "dim" in extractor:
+        facts.append(f"{extractor['dim']:,} dimensions")
+    if extractor.get("resize"):
+        size = extractor.get("input_size")
+        facts.append(_resize(extractor) + (f" to {size} x {size}" if size else ""))
+    facts.append(str(extractor.get("precision", "float32")))
+    return ", ".join(facts)
+
+
+def _resize(extractor: dict[str, Any]) -> str:
+    resize = str(extractor["resize"])
+    unclamped = resize == "bicubic-antialias" and not extractor.get("clamped")
+    return f"{resize} unclamped" if unclamped else resize
+
+
+def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
+    """(title, value) of every score, then of the protocol's main facts."""
+    rows = [(metric_title(record, name), f"{value:.4g}") for name, value in record.values.items()]
+    counts, protocol = record.counts, record.protocol
+    norm = protocol["batch_norm"]
+    if norm == "standing":
+        norm += f" ({protocol['standing_batches']} batches of {protocol['batch_size']})"
+    elif norm == "batch":
+        norm += f" ({protocol['batch_size']} images)"
+    data = protocol["data"]
+    split = "" if data["split"] == "given" else f" {data['split']}"
+    drawn = f"labels: {protocol['labels']}"
+    if not protocol.get("rounding", True):
+        drawn += ", not rounded to 8 bits"
+    rows += [
+        ("features", features_in_words(record)),
+        ("generated images", f"{counts['generated']} ({drawn})"),
+        ("reference", f"{data['name']}{split}, {counts['reference']} images"),
+        ("batch norm", norm),
+        ("seed", str(record.seed)),
+    ]
+    rows += [(str(key), str(value)) for key, value in record.context.items()]
+    return rows
+
+
+def to_table(record: EvaluationRecord) -> Table:
+    """A table for the terminal: scores, protocol, accuracy per class."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="evaluation", show_header=False, title_justify="left")
+    for title, value in table_rows(record):
+        table.add_row(Text(title), Text(value))
+    fidelity = record.class_fidelity
+    # Labels mean nothing to a generator that never saw them.
+    if fidelity is not None and fidelity.get("conditional") is not False:
+        per_class = fidelity["class_accuracy"]
+        table.add_row("accuracy per class", Text(_short(per_class)))
+    return table
+
+
+def _short(per_class: dict[str, float | None], limit: int = 20) -> str:
+    """Each class's accuracy; only the worst ones where there are many."""
+    known = [(name, value) for name, value in per_class.items() if value is not None]
+    lead = ""
+    if len(known) > limit:
+        known = sorted(known, key=lambda item: item[1])[:10]
+        lead = "worst: "
+    return lead + ", ".join(f"{name} {value:.2f}" for name, value in known)
+
+
+def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]]:
+    """The scores as lines of ``metrics.jsonl``: step, name, value, unit."""
+    return [
+        {
+            "step": step,
+            "name": f"evaluation/{name}",
+            "value": value,
+            "unit": UNITS.get(name, "share"),
+        }
+        for name, value in record.values.items()
+    ]

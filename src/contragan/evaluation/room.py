@@ -1,0 +1,116 @@
+"""Whether an evaluation has images and memory enough: known before it starts."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from contragan.core.errors import UserError
+from contragan.core.memory import free_memory
+from contragan.evaluation.reference import ReferenceSet, same_images, shown_name
+from contragan.features.extractor import FeatureExtractor
+from contragan.features.feature_pass import Keep
+from contragan.metrics.frechet import COLUMNS, rows_suffice
+from contragan.recipes.evaluation import EvaluationConfig
+
+_COPIES = 4
+"""Of features that metrics work on: themselves, a tensor of them, and that one centred or scaled,
+with room for what is being computed."""
+
+
+def check_counts(
+    config: EvaluationConfig,
+    generated: tuple[str, int],
+    reference: ReferenceSet,
+    train: ReferenceSet | None,
+) -> None:
+    """Raises UserError where a set has too few images; ``generated`` is a name and a number."""
+    need, what = 2, "a distance between sets needs"
+    if "precision_recall" in config.metrics:
+        neighbours = max(config.manifold_neighbours, config.density_neighbours)
+        need, what = neighbours + 1, "precision and recall need"
+    for name, count in (generated, (shown_name(reference), len(reference.images))):
+        if count < need:
+            raise UserError(f"{name} holds {_images(count)}: {what} at least {need} in every set")
+    if train is not None and len(train.images) < 2:
+        raise UserError(
+            f"{shown_name(train)} {train.split} holds {_images(len(train.images))}: comparing with "
+            "training images needs at least 2"
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
+def check_room(
+    config: EvaluationConfig,
+    keep: Keep,
+    extractor: FeatureExtractor,
+    generated: int,
+    reference: ReferenceSet,
+    train: ReferenceSet | None,
+) -> None:
+    """Raises UserError, with the estimate, where the evaluation would not fit in memory."""
+    count = len(reference.images)
+    training = count if train is None else len(train.images)
+    fitted = min(training, config.probe_images or training)
+    other = 0
+    if train is not None and not same_images(train, reference):
+        if "memorisation" in config.metrics:
+            other = training
+        elif "class_fidelity" in config.metrics:
+            other = fitted
+    need = bytes_needed(keep, extractor.dim, generated, count, other)
+    if "class_fidelity" in config.metrics:
+        need += 3 * 4 * fitted * len(reference.class_names)  # the probe's predictions and labels
+    images = generated if keep.images else 0
+    if "classification_accuracy" in config.metrics:
+        images += count + training
+    need += images * math.prod(reference.images.shape[1:])
+    free = free_memory(torch.device("cpu"))
+    if need > free:
+        remedy = (
+            "use the features efficientnet-lite0, or smaller or fewer images"
+            if extractor.name == "pixels"
+            else "compare fewer images, or ask for fewer metrics"
+        )
+        raise UserError(
+            f"comparing {generated:,} with {count:,} images by {extractor.dim:,} {extractor.name} "
+            f"features each takes about {_gigabytes(need)} of memory, and {_gigabytes(free)} are "
+            f"free: {remedy}"
+        )
+
+
+def bytes_needed(keep: Keep, dim: int, generated: int, reference: int, other: int = 0) -> int:
+    """About the most memory that an evaluation takes at once, beside the images.
+
+    ``other`` counts training images whose features are wanted too. The Gaussians of both sets are
+    held together, and so are features; the distance and the other metrics come one after another.
+    """
+    covariance = 8 * dim * dim
+    few = [rows_suffice(count, dim) for count in (generated, reference)]
+    features = sum(
+        4 * dim * count
+        for count, rows in zip((generated, reference), few, strict=True)
+        if keep.features or rows
+    )
+    held = features + covariance * few.count(False)
+    # A block of either set's columns in float64, with what centring it takes.
+    blocks = 3 * 8 * (generated + reference) * min(dim, COLUMNS)
+    if few == [True, True]:
+        distance = 2 * 8 * generated * reference + blocks  # the product of the rows, and a copy
+    elif few == [False, False]:
+        distance = 4 * covariance
+    else:
+        distance = 3 * covariance + 2 * 8 * dim * min(generated, reference) + blocks
+    copies = 0
+    if keep.features:
+        largest = max(generated + reference, other)
+        copies = 4 * dim * ((_COPIES - 1) * largest + other)
+    return held + max(distance, copies)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"

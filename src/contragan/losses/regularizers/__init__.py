@@ -1,0 +1,31 @@
+"""Regularisers: one file each, one line each in the union."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contragan.losses.regularizers.base import Context, DiscriminatorContext, Players, Regularizer
+from contragan.losses.regularizers.consistency import (
+    BalancedConsistency,
+    Consistency,
+    LatentConsistency,
+)
+from contragan.losses.regularizers.dragan import DRAGANPenalty
+from contragan.losses.regularizers.gradient_penalty import GradientPenalty
+from contragan.losses.regularizers.latent_optimization import LatentOptimization
+from contragan.losses.regularizers.r1 import R1
+from contragan.losses.regularizers.weight_clipping import WeightClipping
+
+RegularizerConfig = Annotated[
+    WeightClipping
+    | GradientPenalty
+    | DRAGANPenalty
+    | R1
+    | Consistency
+    | BalancedConsistency
+    | LatentConsistency
+    | LatentOptimization,
+    Field(discriminator="kind"),
+]
+
+__all__ = ["Context", "DiscriminatorContext", "Players", "Regularizer", "RegularizerConfig"]

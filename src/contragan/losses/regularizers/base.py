@@ -1,0 +1,103 @@
+"""The interface of a regulariser, and what it may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from contragan.core.config import Config
+from contragan.core.types import Batch, DiscriminatorOutput, Terms
+
+
+@dataclass(frozen=True)
+class Players:
+    """Both networks, and the randomness of this part of this update.
+
+    ``generator`` maps (latents, labels) to images and ``discriminator`` (images, labels) to a
+    ``DiscriminatorOutput``. ``augment(images, purpose)`` gives generated images as the
+    discriminator sees them; ``random(purpose)`` is a fresh generator of random numbers.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    augment: Callable[[Tensor, str], Tensor]
+    random: Callable[[str], torch.Generator]
+
+
+@dataclass(frozen=True)
+class Context(Players):
+    """A part of an update as its penalties see it: the generator's step.
+
+    ``fake`` are the generated images after augmentation, from ``latent`` (B, Z), and
+    ``fake_output`` what the discriminator said of them.
+    """
+
+    latent: Tensor
+    generated: Tensor
+    fake: Batch
+    fake_output: DiscriminatorOutput
+
+
+@dataclass(frozen=True)
+class DiscriminatorContext(Context):
+    """Adds the real images, after augmentation, and what the discriminator said of them."""
+
+    real: Batch
+    real_output: DiscriminatorOutput
+
+
+class Regularizer(Config):
+    """Extra loss terms, a change to latents before they are used, or a change to D's weights.
+
+    A subclass overrides what it needs; its terms carry its own names.
+    """
+
+    needs_independent_samples: ClassVar[bool] = False
+    """Whether it differentiates D by each image, which D's batch norm would make a mixture."""
+
+    def optimize_latents(
+        self, players: Players, latent: Tensor, label: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """The latents to generate from in place of ``latent`` (B, Z), and the terms they cost G."""
+        return latent, {}
+
+    def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
+        """Terms of the D step."""
+        return {}
+
+    def generator_penalty(self, context: Context) -> Terms:
+        """Terms of the G step."""
+        return {}
+
+    def after_update(self, discriminator: nn.Module) -> None:
+        """Change the discriminator's weights after an update of them."""
+
+
+@contextmanager
+def twice_differentiable(like: Tensor) -> Iterator[None]:
+    """Float32 arithmetic and attention kernels whose gradient has a gradient."""
+    with torch.autocast(like.device.type, enabled=False), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """In float32, or as wide as it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def input_gradient(
+    discriminator: nn.Module, images: Float[Tensor, "B C H W"], label: Tensor
+) -> Float[Tensor, "B N"]:
+    """Gradient of each image's logit by that image, flattened; differentiable itself."""
+    with twice_differentiable(images), torch.enable_grad():
+        points = wide(images.detach()).requires_grad_()
+        logit = discriminator(points, label).logit
+        (gradient,) = torch.autograd.grad(logit.sum(), points, create_graph=True)
+    return gradient.flatten(1)

@@ -1,0 +1,116 @@
+"""What generators and trunks have in common, and the shared checks of their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from contragan.core.config import Config
+from contragan.models.layers.factory import Layers
+from contragan.models.layers.normalization import TrunkNormalization
+
+
+class GeneratorSettings(Config):
+    """Settings of every generator.
+
+    ``channels`` is the width that all layers are multiples of. ``attention_after_block`` counts
+    from 1. ``conditional: false`` is a generator that ignores labels. ``batch_norm_momentum`` is
+    that of batch norms with parameters of their own, ``conditional_batch_norm_momentum`` that of
+    batch norms driven by the label (and, in BigGAN, the latent). ``spectral_norm`` covers the gains
+    and biases of the latter unless ``conditional_batch_norm_spectral_norm`` is false.
+    """
+
+    latent_dim: PositiveInt
+    channels: PositiveInt
+    spectral_norm: bool
+    attention_after_block: PositiveInt | None
+    conditional: bool
+    batch_norm_eps: PositiveFloat
+    batch_norm_momentum: PositiveFloat
+    conditional_batch_norm_momentum: PositiveFloat
+    conditional_batch_norm_spectral_norm: bool = True
+
+    @property
+    def conditional_batch_norm_layers(self) -> Layers:
+        """What makes the layers of gains and biases."""
+        return Layers(self.spectral_norm and self.conditional_batch_norm_spectral_norm)
+
+
+class TrunkSettings(Config):
+    """Settings of every discriminator trunk; ``batch_norm_*`` matter to ``normalization: batch``,
+    ``batch_norm_eps`` also to ``layer``."""
+
+    channels: PositiveInt
+    spectral_norm: bool
+    attention_after_block: PositiveInt | None
+    normalization: TrunkNormalization
+    batch_norm_eps: PositiveFloat = 1e-5
+    batch_norm_momentum: PositiveFloat = 0.1
+
+
+class Generator(nn.Module):
+    """Maps latents (B, Z) and labels (B,) to images (B, C, H, W) in [-1, 1].
+
+    An unconditional one (``conditional`` false) takes labels and ignores them.
+    """
+
+    def __init__(self, *, latent_dim: int, num_classes: int, conditional: bool) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.num_classes = num_classes
+        self.conditional = conditional
+        self.register_buffer("_classes", torch.arange(num_classes), persistent=False)
+        self._classes: Tensor
+
+    def one_hot(self, label: Tensor, dtype: torch.dtype) -> Tensor:
+        """Labels (B,) as (B, K); unlike ``F.one_hot`` it never reads values on the host."""
+        return (label[:, None] == self._classes).to(dtype)
+
+    def forward(
+        self, z: Float[Tensor, "B Z"], label: Int[Tensor, " B"]
+    ) -> Float[Tensor, "B C H W"]:
+        raise NotImplementedError
+
+
+class Trunk(nn.Module):
+    """Maps images (B, C, H, W) to features (B, D), summed over space."""
+
+    def __init__(self, *, feature_dim: int) -> None:
+        super().__init__()
+        self.feature_dim = feature_dim
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+        raise NotImplementedError
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half-precision tensors as float32, wider ones as they are."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def check_attention(network: str, after_block: int | None, widths: Sequence[int]) -> None:
+    """Raises ValueError where attention cannot follow block ``after_block`` of ``widths``."""
+    if after_block is None:
+        return
+    if after_block > len(widths):
+        raise ValueError(
+            f"attention_after_block is {after_block}, but the {network} has {len(widths)} blocks "
+            f"at this resolution; choose 1 to {len(widths)}, or null for no attention"
+        )
+    width = widths[after_block - 1]
+    if width % 8:
+        raise ValueError(
+            f"attention_after_block {after_block}: attention needs channels divisible by 8, but "
+            f"block {after_block} of the {network} has {width}; change channels"
+        )
+
+
+def check_resolution(network: str, resolution: int, supported: Sequence[int]) -> None:
+    """Raises ValueError where ``resolution`` is none of ``supported``."""
+    if resolution not in supported:
+        names = ", ".join(str(size) for size in supported)
+        raise ValueError(f"the {network} has no layout for resolution {resolution}; use {names}")

@@ -1,0 +1,46 @@
+"""Discriminator heads with their class losses: one file each, one line each in the union."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contragan.models.heads.auxiliary_classifier import (
+    AuxiliaryClassifierConfig,
+    AuxiliaryClassifierHead,
+)
+from contragan.models.heads.base import Conditioning
+from contragan.models.heads.contrastive import (
+    ConditionalContrastiveLoss,
+    ContrastiveConfig,
+    ContrastiveHead,
+)
+from contragan.models.heads.d2d_ce import D2DCEConfig
+from contragan.models.heads.metric_learning import NPairConfig, PairConfig, TripletConfig
+from contragan.models.heads.nt_xent import NTXentConfig
+from contragan.models.heads.projection import ProjectionConfig, ProjectionHead
+from contragan.models.heads.proxy_nca import ProxyNCAConfig
+from contragan.models.heads.unconditional import UnconditionalConfig, UnconditionalHead
+
+ConditioningConfig = Annotated[
+    UnconditionalConfig
+    | AuxiliaryClassifierConfig
+    | ProjectionConfig
+    | ContrastiveConfig
+    | NTXentConfig
+    | ProxyNCAConfig
+    | D2DCEConfig
+    | PairConfig
+    | TripletConfig
+    | NPairConfig,
+    Field(discriminator="kind"),
+]
+
+__all__ = [
+    "AuxiliaryClassifierHead",
+    "ConditionalContrastiveLoss",
+    "Conditioning",
+    "ConditioningConfig",
+    "ContrastiveHead",
+    "ProjectionHead",
+    "UnconditionalHead",
+]

@@ -1,0 +1,152 @@
+"""The residual networks that ResGAN and BigGAN share: layouts, trunk, generator body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from contragan.models.base import (
+    Generator,
+    GeneratorSettings,
+    Trunk,
+    TrunkSettings,
+    at_least_float32,
+    check_attention,
+    check_resolution,
+)
+from contragan.models.layers.attention import SelfAttention
+from contragan.models.layers.blocks import GeneratorBlock, TrunkBlock, channels_last_like
+from contragan.models.layers.factory import Layers
+from contragan.models.layers.normalization import BatchNorm2d
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths in multiples of ``channels``, block by block; generators start at 4x4."""
+
+    generator_in: tuple[int, ...]
+    generator_out: tuple[int, ...]
+    trunk_out: tuple[int, ...]
+    downsample: tuple[bool, ...]
+
+
+LAYOUTS = {
+    16: Layout((4, 4), (4, 4), (2, 2, 2), (True, True, False)),
+    32: Layout((4, 4, 4), (4, 4, 4), (2, 2, 2, 2), (True, True, False, False)),
+    64: Layout((16, 8, 4, 2), (8, 4, 2, 1), (1, 2, 4, 8, 16), (True,) * 4 + (False,)),
+    128: Layout((16, 16, 8, 4, 2), (16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), (True,) * 5 + (False,)),
+}
+
+
+class ResidualTrunkConfig(TrunkSettings):
+    """Adds to a trunk's settings whether shortcuts receive ReLU(x) (published) or x (BigGAN's
+    authors); with a norm in the blocks they receive x either way."""
+
+    relu_before_shortcut: bool
+
+
+def check_residual_generator(config: GeneratorSettings, resolution: int) -> None:
+    """Raises ValueError, with the reason and the fix, where these settings cannot be built."""
+    check_resolution("generator", resolution, tuple(LAYOUTS))
+    widths = [config.channels * multiple for multiple in LAYOUTS[resolution].generator_out]
+    check_attention("generator", config.attention_after_block, widths)
+
+
+def check_residual_trunk(config: ResidualTrunkConfig, resolution: int) -> None:
+    """Raises ValueError, with the reason and the fix, where these settings cannot be built."""
+    check_resolution("trunk", resolution, tuple(LAYOUTS))
+    widths = [config.channels * multiple for multiple in LAYOUTS[resolution].trunk_out]
+    check_attention("trunk", config.attention_after_block, widths)
+
+
+class ResidualGenerator(Generator):
+    """Linear layer to 4x4, residual blocks, batch norm, ReLU, conv3x3, tanh.
+
+    A subclass says in :meth:`inputs` what feeds the linear layer and what conditions each block;
+    ``block_norm`` makes a block's batch norm for a number of channels.
+    """
+
+    def __init__(
+        self,
+        config: GeneratorSettings,
+        *,
+        resolution: int,
+        image_channels: int,
+        num_classes: int,
+        linear_dim: int,
+        block_norm: Callable[[int], nn.Module],
+    ) -> None:
+        super().__init__(
+            latent_dim=config.latent_dim, num_classes=num_classes, conditional=config.conditional
+        )
+        layers = Layers(config.spectral_norm)
+        layout = LAYOUTS[resolution]
+        ins = [config.channels * multiple for multiple in layout.generator_in]
+        outs = [config.channels * multiple for multiple in layout.generator_out]
+        self.linear = layers.linear(linear_dim, ins[0] * 16)
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(i, o, layers=layers, norm1=block_norm(i), norm2=block_norm(o))
+            for i, o in zip(ins, outs, strict=True)
+        )
+        self.attention_after_block = config.attention_after_block
+        if config.attention_after_block is not None:
+            self.attention = SelfAttention(outs[config.attention_after_block - 1], layers=layers)
+        self.norm = BatchNorm2d(
+            outs[-1], eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
+        )
+        self.to_image = layers.image_conv2d(outs[-1], image_channels)
+
+    def inputs(self, z: Tensor, label: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """The linear layer's input and each block's condition."""
+        raise NotImplementedError
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        first, conditions = self.inputs(z, label)
+        h = self.linear(first).unflatten(1, (-1, 4, 4))
+        h = channels_last_like(h, self.to_image.weight)
+        for index, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True), 1):
+            h = block(h, condition)
+            if index == self.attention_after_block:
+                h = self.attention(h)
+        h = self.to_image(F.relu(self.norm(h), inplace=True))
+        return torch.tanh(at_least_float32(h))
+
+
+class ResidualTrunk(Trunk):
+    """Residual blocks, ReLU, sum over space: the discriminator trunk of ResGAN and BigGAN."""
+
+    def __init__(self, config: ResidualTrunkConfig, resolution: int, image_channels: int) -> None:
+        layout = LAYOUTS[resolution]
+        outs = [config.channels * multiple for multiple in layout.trunk_out]
+        super().__init__(feature_dim=outs[-1])
+        layers = Layers(config.spectral_norm)
+        ins = [image_channels, *outs[:-1]]
+        self.blocks = nn.ModuleList(
+            TrunkBlock(
+                i,
+                o,
+                layers=layers,
+                first=index == 0,
+                downsample=layout.downsample[index],
+                relu_before_shortcut=config.relu_before_shortcut,
+                normalization=config.normalization,
+                eps=config.batch_norm_eps,
+                momentum=config.batch_norm_momentum,
+            )
+            for index, (i, o) in enumerate(zip(ins, outs, strict=True))
+        )
+        self.attention_after_block = config.attention_after_block
+        if config.attention_after_block is not None:
+            self.attention = SelfAttention(outs[config.attention_after_block - 1], layers=layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        h = images
+        for index, block in enumerate(self.blocks, 1):
+            h = block(h)
+            if index == self.attention_after_block:
+                h = self.attention(h)
+        return at_least_float32(F.relu(h, inplace=True)).sum((2, 3))

@@ -1,0 +1,155 @@
+"""The evaluation's settings, and the protocols that have a name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from contragan.core.config import Config
+from contragan.core.errors import UserError
+from contragan.features.extractor import Precision, Resize
+from contragan.metrics.classification_accuracy import ClassifierConfig
+from contragan.models.batch_norm import BatchNormMode
+
+MetricName = Literal[
+    "frechet_distance",
+    "kernel_distance",
+    "inception_score",
+    "classifier_score",
+    "precision_recall",
+    "intra_class_distance",
+    "class_fidelity",
+    "distinct_images",
+    "memorisation",
+    "classification_accuracy",
+]
+
+
+class EvaluationConfig(Config):
+    """What is compared with what: everything that a score depends on, beside the model.
+
+    ``num_images`` None means as many as the reference has. ``reference`` is the split of the real
+    images. ``labels`` of the generated ones follow the reference's class counts (``reference``),
+    are as many of each class as can be (``uniform``), or are drawn one by one, each class as likely
+    as another (``random``). ``rounding`` rounds generated images to the 256 levels of a file before
+    features are taken; reference images come from files and have no others.
+    ``resize`` None is the extractor's own. ``precision`` bfloat16 is faster where the processor has
+    it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). Of ``metrics``,
+    ``inception_score`` and ``classifier_score`` are one formula, called by the first name with
+    Inception's features and by the second with any others. ``probe_images`` bounds
+    the real images that the linear probe is fitted to (None: all). ``batch_size`` matters to the
+    score only with ``batch_norm: batch`` or ``standing``. The numbers of subsets, splits and
+    neighbours are the published ones.
+    """
+
+    features: str = Field(pattern=r"^(efficientnet-lite0|inception|pixels|timm:.+)$")
+    num_images: int | None = Field(ge=2)
+    reference: Literal["train", "test"]
+    batch_norm: BatchNormMode
+    labels: Literal["reference", "uniform", "random"]
+    metrics: tuple[MetricName, ...] = Field(min_length=1)
+    protocol: str | None = None
+    rounding: bool = True
+    resize: Resize | None = None
+    precision: Precision = "float32"
+    standing_batches: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    probe_images: int | None = Field(default=None, ge=2)
+    kernel_subsets: int = Field(default=100, ge=1)
+    kernel_subset_size: int = Field(default=1000, ge=2)
+    inception_splits: int = Field(default=10, ge=1)
+    manifold_neighbours: int = Field(default=3, ge=1)
+    density_neighbours: int = Field(default=5, ge=1)
+    classifier: ClassifierConfig = ClassifierConfig()
+
+    @field_validator("metrics")
+    @classmethod
+    def _by_right_names(
+        cls, metrics: tuple[MetricName, ...], info: ValidationInfo
+    ) -> tuple[MetricName, ...]:
+        both: tuple[MetricName, MetricName] = ("inception_score", "classifier_score")
+        right = both[0] if info.data.get("features") == "inception" else both[1]
+        return tuple(dict.fromkeys(right if name in both else name for name in metrics))
+
+
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    # The tables of the paper: as many images as the test set (CIFAR-10) or the validation set (Tiny
+    # ImageNet, ImageNet), through pytorch-fid, which resizes bilinearly; what the paper does not
+    # state is as in the authors' software of June 2020.
+    "contragan-paper": {
+        "features": "inception",
+        "resize": "bilinear",
+        "num_images": None,
+        "reference": "test",
+        "batch_norm": "running",
+        "labels": "random",
+        "rounding": False,
+        "metrics": ("frechet_distance", "class_fidelity"),
+    },
+    # The benchmark of the authors' software up to 2021, on CIFAR-10 and Tiny ImageNet: the same but
+    # for each batch's own statistics. The size of those batches is not stated.
+    "studiogan-2021": {
+        "features": "inception",
+        "resize": "bilinear",
+        "num_images": None,
+        "reference": "test",
+        "batch_norm": "batch",
+        "labels": "random",
+        "rounding": False,
+        "metrics": ("frechet_distance", "class_fidelity"),
+    },
+    # The convention of most later work: 50,000 images against the whole training set.
+    "full": {
+        "features": "inception",
+        "num_images": 50_000,
+        "reference": "train",
+        "batch_norm": "running",
+        "labels": "reference",
+        "metrics": (
+            "frechet_distance",
+            "kernel_distance",
+            "inception_score",
+            "precision_recall",
+            "intra_class_distance",
+            "class_fidelity",
+            "memorisation",
+        ),
+    },
+}
+
+
+def named_protocol(name: str, **changes: Any) -> EvaluationConfig:
+    """The protocol called ``name``, with ``changes`` to single settings.
+
+    A changed protocol no longer bears the name alone: the changes are written behind it.
+    UserError for an unknown name.
+    """
+    if name not in PROTOCOLS:
+        raise UserError(f"unknown protocol {name!r}: choose from {', '.join(PROTOCOLS)}")
+    settings = PROTOCOLS[name]
+    changed = {key: value for key, value in changes.items() if settings.get(key) != value}
+    title = name if not changed else f"{name}, changed: {', '.join(sorted(changed))}"
+    return EvaluationConfig.model_validate({**settings, **changed, "protocol": title})
+
+
+def in_todays_terms(protocol: dict[str, Any]) -> dict[str, Any]:
+    """A stated protocol as today's version would state it, for records of earlier versions.
+
+    They rounded always, and their ``contragan-paper`` was another: each batch's own statistics, as
+    many labels of each class, rounding.
+    """
+    if "rounding" in protocol:
+        return protocol
+    name = protocol.get("protocol")
+    if isinstance(name, str) and name.startswith("contragan-paper"):
+        name = name.replace("contragan-paper", "contragan-paper (version 1)", 1)
+    return {**protocol, "protocol": name, "rounding": True}
+
+
+def has_protocols_metrics(config: EvaluationConfig) -> bool:
+    """Whether the metrics are a named protocol's, and not somebody's own choice."""
+    if config.protocol is None:
+        return False
+    _, _, changes = config.protocol.partition(", changed: ")
+    return "metrics" not in changes.split(", ")

@@ -1,0 +1,146 @@
+"""Writing generated images: a labelled grid, a folder of files, or arrays."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from rich.console import Console
+from torch import Tensor
+
+from contragan.core.console import note, progress_bar
+from contragan.core.errors import UserError
+from contragan.core.files import whole
+from contragan.core.fonts import illegible
+from contragan.core.pictures import labelled_grid, save_image, to_pil
+from contragan.runs.sampling import Model
+
+MOST_IN_GRID = 4096
+
+SMALLEST_FILE = 4096
+"""Bytes that a file takes on a usual disk, however small the image in it."""
+
+
+def export_samples(
+    model: Model,
+    out: Path,
+    *,
+    classes: Sequence[str] | None,
+    num: int | None,
+    seed: int,
+    truncation: float | None,
+    console: Console,
+) -> str:
+    """Generate images and write them to ``out``; returns the line that says what was written.
+
+    ``FILE.png`` becomes a grid with a row a class, ``FILE.npz`` holds ``images`` (N, H, W, C)
+    uint8, ``labels`` (N,) and ``class_names`` (K,), anything else is a folder with a PNG an image.
+
+    Raises:
+        UserError: a class that does not exist, an output that is there already, a full disk.
+    """
+    chosen, remarks = model.resolve(classes)
+    for line in remarks:
+        note(console, f"note: {line}")
+    count = max(1, min(10, MOST_IN_GRID // len(chosen))) * len(chosen) if num is None else num
+    _check_room(model, count, out)
+    labels = model.labels(chosen, count)
+    batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
+    if out.suffix == ".npz":
+        _write_npz(model, labels, batches, out)
+    elif out.suffix == ".png":
+        for line in illegible(model.class_names[label] for label in chosen):
+            note(console, f"note: {line}")
+        _write_grid(model, labels, batches, out)
+    else:
+        _write_folder(model, labels, batches, out)
+    return f"{len(labels)} images of iteration {model.iteration} written to {out}"
+
+
+def _check_room(model: Model, count: int, out: Path) -> None:
+    """Refuse before the first image what could not be written after the last."""
+    if out.suffix not in {".npz", ".png", ""}:
+        raise UserError(f"--out {out}: write .png for a grid, .npz for arrays, or a folder's name")
+    if out.suffix == ".png":
+        if count > MOST_IN_GRID:
+            raise UserError(
+                f"{count} images are too many for one grid (at most {MOST_IN_GRID}): "
+                "give a folder or a .npz file as --out"
+            )
+        return
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out} is there already and not empty: give another")
+    place = next(folder for folder in out.resolve().parents if folder.is_dir())
+    need = count * (model.image_bytes if out.suffix == ".npz" else SMALLEST_FILE)
+    free = shutil.disk_usage(place).free
+    if need > free:
+        raise UserError(
+            f"{count} images take at least {need // 10**6:,} MB, but {place} has "
+            f"{free // 10**6:,} MB free: ask for fewer, or give another --out"
+        )
+
+
+def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[Tensor]:
+    done = 0
+    with progress_bar(console) as progress:
+        for batch in batches:
+            yield batch
+            done += len(batch)
+            progress("generating", done, total)
+
+
+def _write_grid(
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+) -> None:
+    images = torch.cat(list(batches))
+    save_image(labelled_grid(images, labels, model.class_names), out)
+
+
+def _write_folder(
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+) -> None:
+    digits = max(6, math.ceil(math.log10(len(labels) + 1)))
+    with whole(out) as temporary:
+        folders = {}
+        for label in torch.unique(labels).tolist():
+            folders[label] = temporary / model.class_names[label].replace(os.sep, "_")
+            folders[label].mkdir(parents=True, exist_ok=True)
+        index = 0
+        for batch in batches:
+            for image in batch:
+                path = folders[int(labels[index])] / f"{index:0{digits}d}.png"
+                to_pil(image).save(path)
+                index += 1
+
+
+def _write_npz(
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+) -> None:
+    """Stream the arrays into an uncompressed npz, so that memory holds one batch."""
+    first = next(batches).permute(0, 2, 3, 1)
+    header = {
+        "descr": "|u1",
+        "fortran_order": False,
+        "shape": (len(labels), *first.shape[1:]),
+    }
+    with whole(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(first.numpy()).tobytes())
+            for batch in batches:
+                file.write(np.ascontiguousarray(batch.permute(0, 2, 3, 1).numpy()).tobytes())
+        _add(archive, "labels", labels.numpy())
+        _add(archive, "class_names", np.array(model.class_names))
+
+
+def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
+    with archive.open(f"{name}.npy", "w") as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)
