@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contragan.core.errors import UserError as UserError
+    from contragan.losses import ConditionalContrastiveLoss as ConditionalContrastiveLoss
     from contragan.models import build_generator as build_generator
     from contragan.models import build_trunk as build_trunk
     from contragan.models.discriminator import Discriminator as Discriminator
-    from contragan.models.heads import ConditionalContrastiveLoss as ConditionalContrastiveLoss
     from contragan.recipes.gan import build as build
     from contragan.recipes.schema import load_recipe as load_recipe
     from contragan.runs.sampling import load as load
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = version("contragan")
 
 _HOMES = {
-    "ConditionalContrastiveLoss": "contragan.models.heads",
+    "ConditionalContrastiveLoss": "contragan.losses",
     "Discriminator": "contragan.models.discriminator",
     "UserError": "contragan.core.errors",
     "build": "contragan.recipes.gan",

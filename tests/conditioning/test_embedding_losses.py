@@ -7,15 +7,19 @@ import torch
 from reference import embedding_losses as slow
 from torch import Tensor
 
-from contragan import ConditionalContrastiveLoss
 from contragan.core.errors import UserError
 from contragan.core.types import DiscriminatorOutput
+from contragan.losses import (
+    ConditionalContrastiveLoss,
+    D2DCELoss,
+    NPairLoss,
+    NTXentLoss,
+    PairLoss,
+    ProxyNCALoss,
+    TripletLoss,
+)
 from contragan.models.heads.contrastive import ContrastiveConfig
-from contragan.models.heads.d2d_ce import d2d_ce
-from contragan.models.heads.embedding import Pairs
-from contragan.models.heads.metric_learning import n_pair_loss, pair_loss, triplet_loss
-from contragan.models.heads.nt_xent import nt_xent
-from contragan.models.heads.proxy_nca import ProxyNCAConfig, proxy_nca
+from contragan.models.heads.proxy_nca import ProxyNCAConfig
 from contragan.models.layers.factory import Layers
 
 Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
@@ -31,17 +35,15 @@ def eq(positives: bool) -> ConditionalContrastiveLoss:
 
 CASES: dict[str, tuple[Loss, Loss]] = {
     "nt_xent": (
-        lambda x, t, y, s: nt_xent(x, t[: len(y)] + x.detach(), s),
+        lambda x, t, y, s: NTXentLoss(s)(x, t[: len(y)] + x.detach(), y),
         lambda x, t, y, s: slow.nt_xent(x, t[: len(y)] + x.detach(), s),
     ),
     "proxy_nca": (
-        proxy_nca,
+        lambda x, t, y, s: ProxyNCALoss(s)(x, t, y),
         lambda x, t, y, s: slow.proxy_nca(x, t, y.tolist(), s),
     ),
     "d2d_ce": (
-        lambda x, t, y, s: d2d_ce(
-            x, t[y], y, temperature=s, positive_margin=0.5, negative_margin=0.1
-        ),
+        lambda x, t, y, s: D2DCELoss(s, positive_margin=0.5, negative_margin=0.1)(x, t[y], y),
         lambda x, t, y, s: slow.d2d_ce(x, t[y], y.tolist(), s, 0.5, 0.1),
     ),
     "eq8 with a copy": (
@@ -61,15 +63,15 @@ CASES: dict[str, tuple[Loss, Loss]] = {
         ),
     ),
     "pair": (
-        lambda x, t, y, s: pair_loss(Pairs(x, y), 1.2) + 0 * t.sum(),
+        lambda x, t, y, s: PairLoss(1.2)(x, None, y) + 0 * t.sum(),
         lambda x, t, y, s: slow.pair(x, y.tolist(), 1.2) + 0 * t.sum(),
     ),
     "triplet": (
-        lambda x, t, y, s: triplet_loss(Pairs(x, y), 0.4) + 0 * t.sum(),
+        lambda x, t, y, s: TripletLoss(0.4)(x, None, y) + 0 * t.sum(),
         lambda x, t, y, s: slow.triplet(x, y.tolist(), 0.4) + 0 * t.sum(),
     ),
     "n_pair": (
-        lambda x, t, y, s: n_pair_loss(Pairs(x, y), s) + 0 * t.sum(),
+        lambda x, t, y, s: NPairLoss(s)(x, None, y) + 0 * t.sum(),
         lambda x, t, y, s: slow.n_pair(x, y.tolist(), s) + 0 * t.sum(),
     ),
 }
@@ -120,7 +122,7 @@ def test_edge_cases_are_finite(
 def test_equal_embeddings_of_different_classes_have_a_finite_gradient() -> None:
     embedding = torch.ones(4, 3, requires_grad=True)
     label = torch.tensor([0, 0, 1, 1])
-    for loss in (pair_loss(Pairs(embedding, label), 1.0), n_pair_loss(Pairs(embedding, label), 1)):
+    for loss in (PairLoss(1.0)(embedding, None, label), NPairLoss(1.0)(embedding, None, label)):
         (gradient,) = torch.autograd.grad(loss, embedding)
         assert gradient.isfinite().all()
 

@@ -36,12 +36,11 @@ from contragan.models.dcgan import DCGANGenerator, DCGANTrunk
 from contragan.models.discriminator import Discriminator
 from contragan.models.heads import (
     AuxiliaryClassifierHead,
-    ConditionalContrastiveLoss,
     Conditioning,
-    ContrastiveHead,
     ProjectionHead,
     UnconditionalHead,
 )
+from contragan.models.heads.contrastive import ContrastiveConfig
 from contragan.models.layers.factory import Layers
 
 BATCH_NORM_EPS = 1e-4
@@ -239,8 +238,16 @@ class _Settings:
                 f"StudioGAN setting normalize_d_embed must be true with {self.condition}: "
                 "embeddings here lie on the unit sphere"
             )
-        size = self._integer("d_embed_dim")
-        return ContrastiveHead(*shape, embedding_dim=size, loss=ConditionalContrastiveLoss())
+        settings = ContrastiveConfig(
+            kind="contrastive",
+            embedding_dim=self._integer("d_embed_dim"),
+            weight=1.0,
+            projection_head="linear",
+            temperature=1.0,
+            positives_in_numerator=True,
+            same_class_negatives=True,
+        )
+        return settings.build(*shape)
 
 
 class _CosineClassifierHead(AuxiliaryClassifierHead):

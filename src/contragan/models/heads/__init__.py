@@ -9,11 +9,7 @@ from contragan.models.heads.auxiliary_classifier import (
     AuxiliaryClassifierHead,
 )
 from contragan.models.heads.base import Conditioning
-from contragan.models.heads.contrastive import (
-    ConditionalContrastiveLoss,
-    ContrastiveConfig,
-    ContrastiveHead,
-)
+from contragan.models.heads.contrastive import ContrastiveConfig, ContrastiveHead
 from contragan.models.heads.d2d_ce import D2DCEConfig
 from contragan.models.heads.metric_learning import NPairConfig, PairConfig, TripletConfig
 from contragan.models.heads.nt_xent import NTXentConfig
@@ -37,7 +33,6 @@ ConditioningConfig = Annotated[
 
 __all__ = [
     "AuxiliaryClassifierHead",
-    "ConditionalContrastiveLoss",
     "Conditioning",
     "ConditioningConfig",
     "ContrastiveHead",

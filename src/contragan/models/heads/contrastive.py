@@ -1,119 +1,20 @@
-"""The conditional contrastive (2C) loss of ContraGAN, and the head that carries it."""
+"""ContraGAN's head: image and class embeddings on one unit sphere, trained with the 2C loss."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
 from pydantic import Field, model_validator
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from contragan.core.config import Config
 from contragan.core.transforms import Transform
 from contragan.core.types import DiscriminatorOutput, Terms
-from contragan.models.heads.embedding import EmbeddingHead, EmbeddingSettings, Pairs, unit
+from contragan.losses.contrastive import CONTRADICTION, ConditionalContrastiveLoss
+from contragan.losses.proxies import ProxyClassificationLoss
+from contragan.models.heads.embedding import EmbeddingHead, EmbeddingSettings
 from contragan.models.layers.factory import Layers
-
-_CONTRADICTION = (
-    "positives_in_numerator needs same_class_negatives: the numerator's samples must also stand in "
-    "the denominator. Set same_class_negatives: true for Eq. 8, or positives_in_numerator: false"
-)
-
-
-class ConditionalContrastiveLoss(nn.Module):
-    r"""Pulls each embedding to its class proxy, and pushes it from other samples of the batch.
-
-    With s_ij the cosine of embeddings i and j over the temperature t, and p_i that of embedding i
-    and its own proxy,
-
-        loss_i = -log (exp p_i + sum_{k in N_i} exp s_ik) / (exp p_i + sum_{k in D_i} exp s_ik)
-
-    - ``positives_in_numerator=True`` (Eq. 8, the 2C loss): N_i are the *other* samples of i's
-      class, D_i all others. The paper prints k = i into the numerator; then the ratio could exceed
-      1, so it is left out, as the authors' software does.
-    - ``positives_in_numerator=False`` (Eq. 7): N_i is empty, D_i all others.
-    - ``same_class_negatives=False`` as well: D_i are the samples of other classes only, the second
-      reading of Eq. 7, and the denominator of D2D-CE.
-
-    With augmented positives (APS), exp v_i joins exp p_i above and below, v_i the cosine over t of
-    embedding i and that of a transformed copy of image i; without proxies it takes its place. The
-    authors' software, and this head, have it in the D step only.
-
-    Computed in float32 with log-sum-exp from one matrix product; never negative. Inputs are
-    normalised here, so any embedding will do. Where several processes train together, each takes
-    its own samples as i and all processes' samples as k.
-
-    Source: Kang and Park 2020, Eqs. 7 and 8.
-
-    Args:
-        temperature: t > 0.
-        positives_in_numerator: Eq. 8 where true, Eq. 7 where false.
-        same_class_negatives: whether samples of i's own class stand in the denominator.
-
-    Raises:
-        ValueError: for a temperature that is not positive, or positives in the numerator that are
-            absent from the denominator.
-    """
-
-    def __init__(
-        self,
-        temperature: float = 1.0,
-        *,
-        positives_in_numerator: bool = True,
-        same_class_negatives: bool = True,
-    ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
-        if positives_in_numerator and not same_class_negatives:
-            raise ValueError(_CONTRADICTION)
-        self.temperature = temperature
-        self.positives_in_numerator = positives_in_numerator
-        self.same_class_negatives = same_class_negatives
-
-    def forward(
-        self,
-        embedding: Float[Tensor, "B E"],
-        proxy: Float[Tensor, "B E"] | None,
-        label: Int[Tensor, " B"],
-        view: Float[Tensor, "B E"] | None = None,
-        *,
-        temperature: Float[Tensor, ""] | None = None,
-    ) -> Float[Tensor, ""]:
-        """Mean loss over the batch.
-
-        Args:
-            embedding: of the images.
-            proxy: of each image's own class, unless ``view`` takes its place.
-            label: class indices.
-            view: embedding of each image's transformed copy, for augmented positives.
-            temperature: in place of the loss's own.
-
-        Raises:
-            ValueError: neither ``proxy`` nor ``view`` is given.
-        """
-        partners = [partner for partner in (proxy, view) if partner is not None]
-        if not partners:
-            raise ValueError("give proxy, view or both: without them there is nothing to pull to")
-        with torch.autocast(embedding.device.type, enabled=False):
-            pairs = Pairs(embedding, label)
-            own = torch.stack([(unit(embedding) * unit(other)).sum(1) for other in partners], dim=1)
-            t = self.temperature if temperature is None else temperature
-            own, similarity = own / t, pairs.cosine / t
-            excluded = pairs.is_self if self.same_class_negatives else pairs.same_class
-            denominator = _log_sum_exp(own, similarity.masked_fill(excluded, -torch.inf))
-            if self.positives_in_numerator:
-                numerator = _log_sum_exp(own, similarity.masked_fill(~pairs.positive, -torch.inf))
-            else:
-                numerator = torch.logsumexp(own, dim=1)
-            return (denominator - numerator).mean()
-
-
-def _log_sum_exp(first: Float[Tensor, "B P"], rest: Float[Tensor, "B N"]) -> Tensor:
-    """log(sum exp first + sum exp rest), where a whole row of ``rest`` may be -inf."""
-    return torch.logsumexp(torch.cat([first, rest], dim=1), dim=1)
 
 
 class AugmentedPositives(Config):
@@ -142,10 +43,7 @@ class InitialTemperature(Config):
 class ProxyClassification(Config):
     """A second term that ties each image to its own class's proxy: the remedy for permuted labels.
 
-    ``weight`` times the cross-entropy of the softmax over all classes' proxies of cosine over
-    ``temperature``. Eq. 8's ratio can be made small by gathering a label's samples anywhere; this
-    term can only be made small at the right proxy, and leaves the data-to-data relations as they
-    are.
+    ``weight`` times :class:`~contragan.losses.ProxyClassificationLoss`.
     """
 
     weight: float = Field(gt=0)
@@ -153,7 +51,7 @@ class ProxyClassification(Config):
 
 
 class ContrastiveConfig(EmbeddingSettings):
-    """Settings of :class:`ContrastiveHead`."""
+    """Trains with :class:`~contragan.losses.ConditionalContrastiveLoss`."""
 
     kind: Literal["contrastive"]
     temperature: float = Field(gt=0)
@@ -166,7 +64,7 @@ class ContrastiveConfig(EmbeddingSettings):
     @model_validator(mode="after")
     def _possible(self) -> ContrastiveConfig:
         if self.positives_in_numerator and not self.same_class_negatives:
-            raise ValueError(_CONTRADICTION)
+            raise ValueError(CONTRADICTION)
         positives = self.augmented_positives
         if self.proxy_classification and positives and not positives.proxy:
             raise ValueError(
@@ -175,71 +73,46 @@ class ContrastiveConfig(EmbeddingSettings):
             )
         return self
 
-    def build(self, feature_dim: int, num_classes: int, layers: Layers) -> ContrastiveHead:
-        loss = ConditionalContrastiveLoss(
+    def loss(self) -> ConditionalContrastiveLoss:
+        return ConditionalContrastiveLoss(
             self.temperature,
             positives_in_numerator=self.positives_in_numerator,
             same_class_negatives=self.same_class_negatives,
         )
-        return ContrastiveHead(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=self.embedding_dim,
-            projection_head=self.projection_head,
-            loss=loss,
-            weight=self.weight,
-            augmented_positives=self.augmented_positives,
-            proxy_classification=self.proxy_classification,
-            initial_temperature=self.initial_temperature,
-        )
+
+    def build(self, feature_dim: int, num_classes: int, layers: Layers) -> ContrastiveHead:
+        return ContrastiveHead(feature_dim, num_classes, layers, self)
 
 
 class ContrastiveHead(EmbeddingHead):
-    """Image and class embeddings on one unit sphere, trained with the conditional contrastive loss.
+    """An :class:`EmbeddingHead` with what ContraGAN's variants add: APS, and a second term.
 
     Source: Kang and Park 2020, Sec. 3.2 and Algorithm 1.
     """
 
+    settings: ContrastiveConfig
+    loss: ConditionalContrastiveLoss
+
     def __init__(
-        self,
-        feature_dim: int,
-        num_classes: int,
-        layers: Layers,
-        *,
-        embedding_dim: int,
-        loss: ConditionalContrastiveLoss,
-        projection_head: Literal["linear", "mlp"] = "linear",
-        weight: float = 1.0,
-        augmented_positives: AugmentedPositives | None = None,
-        proxy_classification: ProxyClassification | None = None,
-        initial_temperature: InitialTemperature | None = None,
+        self, feature_dim: int, num_classes: int, layers: Layers, settings: ContrastiveConfig
     ) -> None:
+        views, second = settings.augmented_positives, settings.proxy_classification
         super().__init__(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=embedding_dim,
-            projection_head=projection_head,
-            weight=weight,
-            proxies=augmented_positives is None or augmented_positives.proxy,
+            feature_dim, num_classes, layers, settings, proxies=views is None or views.proxy
         )
-        self.loss = loss
-        if augmented_positives is not None:
-            self.needs_view, self.view_transform = True, augmented_positives.transform
+        if views is not None:
+            self.needs_view, self.view_transform = True, views.transform
         self.needs_generated_view = self.embedding is None
-        self.proxy_classification = proxy_classification
-        self.initial_temperature = initial_temperature
-        start = None
-        if initial_temperature is not None:
-            start = torch.tensor(initial_temperature.temperature)
+        self.second = None if second is None else ProxyClassificationLoss(second.temperature)
+        initial = settings.initial_temperature
+        start = None if initial is None else torch.tensor(initial.temperature)
         self.register_buffer("temperature", start, persistent=False)
         self.temperature: Tensor | None
 
     def begin(self, iteration: int) -> None:
-        if self.initial_temperature is None or self.temperature is None:
+        initial = self.settings.initial_temperature
+        if initial is None or self.temperature is None:
             return
-        initial = self.initial_temperature
         early = iteration < initial.iterations
         self.temperature.fill_(initial.temperature if early else self.loss.temperature)
 
@@ -253,10 +126,7 @@ class ContrastiveHead(EmbeddingHead):
             temperature=self.temperature,
         )
         terms = {"contrastive": contrastive}
-        if self.proxy_classification is not None:
-            assert output.proxies is not None
-            logits = output.embedding @ output.proxies.t() / self.proxy_classification.temperature
-            terms["proxy_classification"] = self.proxy_classification.weight * F.cross_entropy(
-                logits, output.label
-            )
+        if self.second is not None and self.settings.proxy_classification is not None:
+            loss = self.second(output.embedding, output.proxies, output.label)
+            terms["proxy_classification"] = self.settings.proxy_classification.weight * loss
         return terms

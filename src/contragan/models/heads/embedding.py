@@ -1,9 +1,9 @@
-"""What the heads that embed images on a unit sphere have in common."""
+"""Heads that embed images on a unit sphere and train with a loss of embeddings."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -11,28 +11,46 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from contragan.core.processes import gather, rank, world_size
+from contragan.core.transforms import Transform
 from contragan.core.types import DiscriminatorOutput, Terms
+from contragan.losses.base import EmbeddingLoss
 from contragan.models.heads.base import Conditioning, ConditioningSettings
 from contragan.models.layers.factory import Layers
 
 
 class EmbeddingSettings(ConditioningSettings):
-    """Settings of every :class:`EmbeddingHead`."""
+    """Settings of every :class:`EmbeddingHead`.
+
+    A subclass names its loss: that decides whether labels are embedded too (as class proxies), and
+    whether each image has a transformed copy beside it.
+    """
 
     compares_samples: ClassVar[bool] = True
 
+    kind: str
     embedding_dim: int = Field(gt=0)
     weight: float = Field(gt=0)
     projection_head: Literal["linear", "mlp"]
 
+    @property
+    def view_transform(self) -> Transform:
+        """How each real image's copy is transformed, where the loss has copies."""
+        return "random"
+
+    @abstractmethod
+    def loss(self) -> EmbeddingLoss:
+        """The loss that these settings describe."""
+
+    def build(self, feature_dim: int, num_classes: int, layers: Layers) -> EmbeddingHead:
+        return EmbeddingHead(feature_dim, num_classes, layers, self)
+
 
 class EmbeddingHead(Conditioning):
-    """Embeds images, and labels where ``proxies`` is set, on one unit sphere of E dimensions.
+    """Embeds images, and labels where the loss has proxies, on one unit sphere of E dimensions.
 
     The projection head is one linear layer, or two with a ReLU between (``"mlp"``). The D step
-    takes :meth:`embedding_loss` on real images, the G step on generated ones (Kang and Park 2020,
-    Algorithm 1).
+    takes the loss on real images, the G step on generated ones (Kang and Park 2020, Algorithm 1).
+    Its term bears the settings' ``kind``.
     """
 
     def __init__(
@@ -40,19 +58,24 @@ class EmbeddingHead(Conditioning):
         feature_dim: int,
         num_classes: int,
         layers: Layers,
+        settings: EmbeddingSettings,
         *,
-        embedding_dim: int,
-        projection_head: Literal["linear", "mlp"] = "linear",
-        weight: float = 1.0,
-        proxies: bool = True,
+        proxies: bool | None = None,
     ) -> None:
         super().__init__(feature_dim, num_classes, layers)
-        self.projection = layers.linear(feature_dim, embedding_dim)
+        dim = settings.embedding_dim
+        self.settings = settings
+        self.loss = settings.loss()
+        self.needs_view = self.loss.partner == "view"
+        self.view_transform = settings.view_transform
+        if proxies is None:
+            proxies = self.loss.partner in {"proxy", "proxies"}
+        self.projection = layers.linear(feature_dim, dim)
         self.projection_output = (
-            layers.linear(embedding_dim, embedding_dim) if projection_head == "mlp" else None
+            layers.linear(dim, dim) if settings.projection_head == "mlp" else None
         )
-        self.embedding = layers.embedding(num_classes, embedding_dim) if proxies else None
-        self.weight = weight
+        self.embedding = layers.embedding(num_classes, dim) if proxies else None
+        self.needs_generated_view = self.needs_view and not proxies
 
     def forward(
         self, feature: Float[Tensor, "B D"], label: Int[Tensor, " B"]
@@ -71,9 +94,10 @@ class EmbeddingHead(Conditioning):
             proxies=proxies,
         )
 
-    @abstractmethod
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         """The loss of one step's images by name, before ``weight``."""
+        partner = None if self.loss.partner == "none" else getattr(output, self.loss.partner)
+        return {self.settings.kind: self.loss(output.embedding, partner, output.label)}
 
     def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Terms:
         return self._weighted(real)
@@ -84,80 +108,4 @@ class EmbeddingHead(Conditioning):
     def _weighted(self, output: DiscriminatorOutput) -> Terms:
         with torch.autocast(output.logit.device.type, enabled=False):
             terms = self.embedding_loss(output)
-        return {name: self.weight * term for name, term in terms.items()}
-
-
-class ConfiguredHead(EmbeddingHead):
-    """An :class:`EmbeddingHead` built from its settings, which stay at hand as ``config``."""
-
-    has_proxies: ClassVar[bool] = True
-    config: EmbeddingSettings
-
-    def __init__(
-        self, feature_dim: int, num_classes: int, layers: Layers, config: EmbeddingSettings
-    ) -> None:
-        super().__init__(
-            feature_dim,
-            num_classes,
-            layers,
-            embedding_dim=config.embedding_dim,
-            projection_head=config.projection_head,
-            weight=config.weight,
-            proxies=self.has_proxies,
-        )
-        self.config = config
-
-
-def unit(embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
-    """Vectors of length 1, in float32 or wider."""
-    return F.normalize(embedding.to(torch.promote_types(embedding.dtype, torch.float32)), dim=1)
-
-
-class _Gram(torch.autograd.Function):
-    """``x @ x.t()``, whose gradient takes one matrix product where autograd would take two."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x @ x.t()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        (gradient,) = gradients
-        product: Tensor = (gradient + gradient.t()) @ x
-        return product
-
-
-class Pairs:
-    """Each own sample beside every sample of all processes: who is itself, who shares its class.
-
-    ``cosine`` (B, N), ``is_self`` and ``same_class`` (B, N) over N samples of all processes.
-    """
-
-    def __init__(self, embedding: Float[Tensor, "B E"], label: Int[Tensor, " B"]) -> None:
-        own = unit(embedding)
-        self.cosine = _Gram.apply(own) if world_size() == 1 else own @ gather(own).t()
-        self.is_self = own_columns(len(label), self.cosine)
-        self.same_class = label[:, None] == gather(label)[None]
-        self.positive = self.same_class & ~self.is_self
-        self.negative = ~self.same_class
-
-
-def own_columns(count: int, similarity: Float[Tensor, "B N"]) -> Tensor:
-    """Mask (B, N) of each own sample's place among the samples of all processes."""
-    index = torch.arange(count, device=similarity.device)
-    mask = torch.zeros_like(similarity, dtype=torch.bool)
-    mask[index, index + rank() * count] = True
-    return mask
-
-
-def masked_logsumexp(values: Float[Tensor, "B N"], mask: Tensor) -> Float[Tensor, " B"]:
-    """log sum exp over the masked entries; the lowest finite number where a row has none."""
-    low = torch.finfo(values.dtype).min
-    return torch.logsumexp(values.masked_fill(~mask, low), dim=1)
-
-
-def masked_mean(values: Float[Tensor, "B N"], mask: Tensor) -> Float[Tensor, " B"]:
-    """Mean over the masked entries of each row; 0 where a row has none."""
-    return torch.where(mask, values, 0).sum(1) / mask.sum(1).clamp(min=1)
+        return {name: self.settings.weight * term for name, term in terms.items()}
