@@ -8,8 +8,10 @@ import torch
 from jaxtyping import install_import_hook
 
 # The shapes in signatures are checked at every call: a wrong one fails its test.
-_CHECKED = ["adversarial", "conditioning", "discriminator", "networks", "sampling", "types"]
+_CHECKED = ["losses", "models", "core.types", "runs.sampling"]
 install_import_hook([f"contragan.{name}" for name in _CHECKED], "signature_check.checked")
+
+pytest_plugins = ["real_digits"]
 
 TINY = [
     "generator.channels=8",

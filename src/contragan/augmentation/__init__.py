@@ -1,16 +1,21 @@
 """Differentiable augmentations of what the discriminator sees: one file each."""
 
-from typing import Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from contragan.augmentation.ada import AdaptiveConfig
-from contragan.augmentation.base import Augmentation
+from contragan.augmentation.base import Augmentation, AugmentationSettings
 from contragan.augmentation.diff_augment import DiffAugmentConfig
 from contragan.augmentation.flip_shift import FlipShiftConfig
+from contragan.core.registry import union
 
-AugmentationConfig = Annotated[
-    FlipShiftConfig | DiffAugmentConfig | AdaptiveConfig, Field(discriminator="kind")
-]
+if TYPE_CHECKING:
+    AugmentationConfig = AugmentationSettings
+else:
+    AugmentationConfig = union(
+        "augmentations",
+        FlipShiftConfig,
+        DiffAugmentConfig,
+        AdaptiveConfig,
+    )
 
 __all__ = ["Augmentation", "AugmentationConfig"]

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor
 
-from contragan.augmentation.base import Augmentation
+from contragan.augmentation.base import Augmentation, AugmentationSettings
 from contragan.augmentation.random_transforms import (
     Chance,
     blit,
@@ -18,13 +18,12 @@ from contragan.augmentation.random_transforms import (
     recolor,
     resample,
 )
-from contragan.core.config import Config
 from contragan.core.processes import world_size
 
 Group = Literal["blit", "geometry", "color"]
 
 
-class AdaptiveConfig(Config):
+class AdaptiveConfig(AugmentationSettings):
     """Settings of :class:`AdaptiveAugmentation`."""
 
     resamples: ClassVar[bool] = True

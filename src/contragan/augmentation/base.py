@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from contragan.core.config import Config
+
+
+class AugmentationSettings(Config, ABC):
+    """Settings of an augmentation, and how to build it."""
+
+    kind: str
+
+    @abstractmethod
+    def build(self, device: torch.device) -> Augmentation:
+        """A new augmentation, with its state on ``device``."""
 
 
 class Augmentation:

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from contragan.augmentation.base import Augmentation
-from contragan.core.config import Config
+from contragan.augmentation.base import Augmentation, AugmentationSettings
 from contragan.core.transforms import take_pixels
 
 Policy = Literal["color", "translation", "cutout"]
 
 
-class DiffAugmentConfig(Config):
+class DiffAugmentConfig(AugmentationSettings):
     """Which of DiffAugment's transformations are applied, in the order given."""
 
     kind: Literal["diff_augment"]

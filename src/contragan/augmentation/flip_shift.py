@@ -7,12 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from contragan.augmentation.base import Augmentation
-from contragan.core.config import Config
+from contragan.augmentation.base import Augmentation, AugmentationSettings
 from contragan.core.transforms import flip_and_shift
 
 
-class FlipShiftConfig(Config):
+class FlipShiftConfig(AugmentationSettings):
     """Flip with probability 1/2, shift by up to 1/8 of the side: see ``flip_and_shift``."""
 
     kind: Literal["flip_shift"]

@@ -43,6 +43,7 @@ from contragan.features.extractor import FeatureExtractor, load_extractor
 from contragan.metrics.advice import Training
 from contragan.models import Generator
 from contragan.models.batch_norm import evaluation_mode
+from contragan.models.heads.contrastive import ContrastiveConfig
 from contragan.recipes.evaluation import EvaluationConfig, named_protocol
 from contragan.recipes.schema import Recipe
 from contragan.runs.log import read_metrics
@@ -129,7 +130,7 @@ def training_facts(recipe: Recipe, iteration: int) -> Training:
     return Training(
         conditional=recipe.generator.conditional,
         conditioning=conditioning.kind,
-        eq8=conditioning.kind == "contrastive"
+        eq8=isinstance(conditioning, ContrastiveConfig)
         and conditioning.positives_in_numerator
         and conditioning.proxy_classification is None,
         mirrors=any(

@@ -19,20 +19,20 @@ from torch.nn import functional as F
 from contragan.core.errors import UserError
 from contragan.core.types import DiscriminatorOutput
 from contragan.models import (
-    BigGANGeneratorConfig,
-    BigGANTrunkConfig,
-    DCGANGeneratorConfig,
-    DCGANTrunkConfig,
     Generator,
     GeneratorConfig,
-    ResGANGeneratorConfig,
-    ResGANTrunkConfig,
     Trunk,
     TrunkConfig,
     build_generator,
     build_trunk,
 )
-from contragan.models.dcgan import DCGANGenerator, DCGANTrunk
+from contragan.models.biggan import BigGANGeneratorConfig, BigGANTrunkConfig
+from contragan.models.dcgan import (
+    DCGANGenerator,
+    DCGANGeneratorConfig,
+    DCGANTrunk,
+    DCGANTrunkConfig,
+)
 from contragan.models.discriminator import Discriminator
 from contragan.models.heads import (
     AuxiliaryClassifierHead,
@@ -42,6 +42,7 @@ from contragan.models.heads import (
 )
 from contragan.models.heads.contrastive import ContrastiveConfig
 from contragan.models.layers.factory import Layers
+from contragan.models.resgan import ResGANGeneratorConfig, ResGANTrunkConfig
 
 BATCH_NORM_EPS = 1e-4
 BATCH_NORM_MOMENTUM = 0.1

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
 
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from contragan.core.config import Config
+from contragan.core.registry import union
 
 Logit = Float[Tensor, " B"]
 Scalar = Float[Tensor, ""]
 
 
-class Vanilla(Config):
+class AdversarialSettings(Config, ABC):
+    """A loss of authenticity logits (B,), one for each network; in float32 or wider."""
+
+    kind: str
+
+    @abstractmethod
+    def discriminator(self, real_logit: Logit, fake_logit: Logit) -> Scalar:
+        """What D minimises."""
+
+    @abstractmethod
+    def generator(self, fake_logit: Logit) -> Scalar:
+        """What G minimises."""
+
+
+class Vanilla(AdversarialSettings):
     """Cross-entropy, with the non-saturating generator loss -log D(G(z)).
 
     Source: Goodfellow et al. 2014.
@@ -30,7 +45,7 @@ class Vanilla(Config):
         return F.softplus(-fake_logit.float()).mean()
 
 
-class LeastSquares(Config):
+class LeastSquares(AdversarialSettings):
     """Squared distance to 1 for real and 0 for generated images.
 
     Source: Mao et al. 2017, Eq. 9 (a = 0, b = c = 1).
@@ -46,7 +61,7 @@ class LeastSquares(Config):
         return 0.5 * (fake_logit.float() - 1).square().mean()
 
 
-class Hinge(Config):
+class Hinge(AdversarialSettings):
     """Margin losses for D, the plain mean logit for G: every experiment of the paper.
 
     Source: Lim and Ye 2017; Kang and Park 2020, Sec. 4.3.
@@ -61,7 +76,7 @@ class Hinge(Config):
         return -fake_logit.float().mean()
 
 
-class Wasserstein(Config):
+class Wasserstein(AdversarialSettings):
     """Difference of mean logits; the critic must be kept Lipschitz by other means.
 
     Source: Arjovsky et al. 2017; Algorithm 1 of Kang and Park 2020 is written in this form.
@@ -76,6 +91,7 @@ class Wasserstein(Config):
         return -fake_logit.float().mean()
 
 
-AdversarialLoss = Annotated[
-    Vanilla | LeastSquares | Hinge | Wasserstein, Field(discriminator="kind")
-]
+if TYPE_CHECKING:
+    AdversarialLoss = AdversarialSettings
+else:
+    AdversarialLoss = union("adversarial", Vanilla, LeastSquares, Hinge, Wasserstein)

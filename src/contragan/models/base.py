@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -14,8 +15,8 @@ from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import TrunkNormalization
 
 
-class GeneratorSettings(Config):
-    """Settings of every generator.
+class GeneratorSettings(Config, ABC):
+    """Settings of every generator, and how to build it.
 
     ``channels`` is the width that all layers are multiples of. ``attention_after_block`` counts
     from 1. ``conditional: false`` is a generator that ignores labels. ``batch_norm_momentum`` is
@@ -24,6 +25,7 @@ class GeneratorSettings(Config):
     and biases of the latter unless ``conditional_batch_norm_spectral_norm`` is false.
     """
 
+    kind: str
     latent_dim: PositiveInt
     channels: PositiveInt
     spectral_norm: bool
@@ -39,17 +41,36 @@ class GeneratorSettings(Config):
         """What makes the layers of gains and biases."""
         return Layers(self.spectral_norm and self.conditional_batch_norm_spectral_norm)
 
+    @abstractmethod
+    def check(self, resolution: int) -> None:
+        """Raises ValueError, with the reason and the fix, where this cannot be built."""
 
-class TrunkSettings(Config):
-    """Settings of every discriminator trunk; ``batch_norm_*`` matter to ``normalization: batch``,
-    ``batch_norm_eps`` also to ``layer``."""
+    @abstractmethod
+    def build(self, resolution: int, image_channels: int, num_classes: int) -> Generator:
+        """A new generator of images (B, image_channels, resolution, resolution)."""
 
+
+class TrunkSettings(Config, ABC):
+    """Settings of every discriminator trunk, and how to build it.
+
+    ``batch_norm_*`` matter to ``normalization: batch``, ``batch_norm_eps`` also to ``layer``.
+    """
+
+    kind: str
     channels: PositiveInt
     spectral_norm: bool
     attention_after_block: PositiveInt | None
     normalization: TrunkNormalization
     batch_norm_eps: PositiveFloat = 1e-5
     batch_norm_momentum: PositiveFloat = 0.1
+
+    @abstractmethod
+    def check(self, resolution: int) -> None:
+        """Raises ValueError, with the reason and the fix, where this cannot be built."""
+
+    @abstractmethod
+    def build(self, resolution: int, image_channels: int) -> Trunk:
+        """A new trunk on images (B, image_channels, resolution, resolution)."""
 
 
 class Generator(nn.Module):

@@ -9,18 +9,17 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from contragan.models.base import GeneratorSettings
 from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.models.residual import (
     LAYOUTS,
     ResidualGenerator,
-    ResidualTrunkConfig,
-    check_residual_generator,
+    ResidualGeneratorSettings,
+    ResidualTrunkSettings,
 )
 
 
-class BigGANGeneratorConfig(GeneratorSettings):
+class BigGANGeneratorConfig(ResidualGeneratorSettings):
     """Settings of :class:`BigGANGenerator`; ``shared_dim`` is the class embedding's size.
 
     ``latent_in_blocks: false`` gives blocks the class embedding alone, or plain batch norm where
@@ -32,23 +31,24 @@ class BigGANGeneratorConfig(GeneratorSettings):
     shared_dim: PositiveInt
     latent_in_blocks: bool = True
 
+    def check(self, resolution: int) -> None:
+        super().check(resolution)
+        chunks = len(LAYOUTS[resolution].generator_in) + 1
+        if self.latent_dim % chunks:
+            below = max(self.latent_dim // chunks, 1) * chunks
+            raise ValueError(
+                f"latent_dim is {self.latent_dim}, but BigGAN at resolution {resolution} splits it "
+                f"into {chunks} equal chunks; use a multiple of {chunks} such as {below}"
+            )
 
-class BigGANTrunkConfig(ResidualTrunkConfig):
+    def build(self, resolution: int, image_channels: int, num_classes: int) -> BigGANGenerator:
+        return BigGANGenerator(self, resolution, image_channels, num_classes)
+
+
+class BigGANTrunkConfig(ResidualTrunkSettings):
     """Settings of the residual trunk, under BigGAN's name."""
 
     kind: Literal["biggan"]
-
-
-def check_biggan_generator(config: BigGANGeneratorConfig, resolution: int) -> None:
-    """Raises ValueError, with the reason and the fix, where these settings cannot be built."""
-    check_residual_generator(config, resolution)
-    chunks = len(LAYOUTS[resolution].generator_in) + 1
-    if config.latent_dim % chunks:
-        below = max(config.latent_dim // chunks, 1) * chunks
-        raise ValueError(
-            f"latent_dim is {config.latent_dim}, but BigGAN at resolution {resolution} splits it "
-            f"into {chunks} equal chunks; use a multiple of {chunks} such as {below}"
-        )
 
 
 class BigGANGenerator(ResidualGenerator):

@@ -37,30 +37,41 @@ class DCGANGeneratorConfig(GeneratorSettings):
 
     kind: Literal["dcgan"]
 
+    def check(self, resolution: int) -> None:
+        widths = _check("generator", self.channels, resolution)
+        check_attention("generator", self.attention_after_block, widths[1:])
+
+    def build(self, resolution: int, image_channels: int, num_classes: int) -> DCGANGenerator:
+        return DCGANGenerator(self, resolution, image_channels, num_classes)
+
 
 class DCGANTrunkConfig(TrunkSettings):
     """Settings of :class:`DCGANTrunk`; ``channels: 64`` is the published width."""
 
     kind: Literal["dcgan"]
 
+    def check(self, resolution: int) -> None:
+        widths = _check("trunk", self.channels, resolution)
+        check_attention("trunk", self.attention_after_block, widths[:0:-1])
+
+    def build(self, resolution: int, image_channels: int) -> DCGANTrunk:
+        return DCGANTrunk(self, resolution, image_channels)
+
 
 def _widths(channels: int, resolution: int) -> list[int]:
     return [int(channels * multiple) for multiple in WIDTHS[resolution]]
 
 
-def check_dcgan(config: DCGANGeneratorConfig | DCGANTrunkConfig, resolution: int) -> None:
-    """Raises ValueError, with the reason and the fix, where these settings cannot be built."""
-    network = "generator" if isinstance(config, DCGANGeneratorConfig) else "trunk"
+def _check(network: str, channels: int, resolution: int) -> list[int]:
+    """The widths from 4x4 upwards. Raises ValueError where there are none."""
     check_resolution(network, resolution, tuple(WIDTHS))
     divisor = int(1 / min(1, WIDTHS[resolution][-1]))
-    if config.channels % divisor:
+    if channels % divisor:
         raise ValueError(
-            f"channels is {config.channels}, but DCGAN at resolution {resolution} halves it down "
+            f"channels is {channels}, but DCGAN at resolution {resolution} halves it down "
             f"to a {divisor}th; use a multiple of {divisor}"
         )
-    widths = _widths(config.channels, resolution)
-    outs = widths[1:] if network == "generator" else widths[:0:-1]
-    check_attention(network, config.attention_after_block, outs)
+    return _widths(channels, resolution)
 
 
 class _Deconv(nn.Module):

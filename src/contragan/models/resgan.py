@@ -7,18 +7,25 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from contragan.models.base import GeneratorSettings
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d
-from contragan.models.residual import LAYOUTS, ResidualGenerator, ResidualTrunkConfig
+from contragan.models.residual import (
+    LAYOUTS,
+    ResidualGenerator,
+    ResidualGeneratorSettings,
+    ResidualTrunkSettings,
+)
 
 
-class ResGANGeneratorConfig(GeneratorSettings):
+class ResGANGeneratorConfig(ResidualGeneratorSettings):
     """Settings of :class:`ResGANGenerator`."""
 
     kind: Literal["resgan"]
 
+    def build(self, resolution: int, image_channels: int, num_classes: int) -> ResGANGenerator:
+        return ResGANGenerator(self, resolution, image_channels, num_classes)
 
-class ResGANTrunkConfig(ResidualTrunkConfig):
+
+class ResGANTrunkConfig(ResidualTrunkSettings):
     """Settings of the residual trunk, under ResGAN's name."""
 
     kind: Literal["resgan"]

@@ -42,25 +42,28 @@ LAYOUTS = {
 }
 
 
-class ResidualTrunkConfig(TrunkSettings):
+class ResidualGeneratorSettings(GeneratorSettings):
+    """Settings of every residual generator."""
+
+    def check(self, resolution: int) -> None:
+        check_resolution("generator", resolution, tuple(LAYOUTS))
+        widths = [self.channels * multiple for multiple in LAYOUTS[resolution].generator_out]
+        check_attention("generator", self.attention_after_block, widths)
+
+
+class ResidualTrunkSettings(TrunkSettings):
     """Adds to a trunk's settings whether shortcuts receive ReLU(x) (published) or x (BigGAN's
     authors); with a norm in the blocks they receive x either way."""
 
     relu_before_shortcut: bool
 
+    def check(self, resolution: int) -> None:
+        check_resolution("trunk", resolution, tuple(LAYOUTS))
+        widths = [self.channels * multiple for multiple in LAYOUTS[resolution].trunk_out]
+        check_attention("trunk", self.attention_after_block, widths)
 
-def check_residual_generator(config: GeneratorSettings, resolution: int) -> None:
-    """Raises ValueError, with the reason and the fix, where these settings cannot be built."""
-    check_resolution("generator", resolution, tuple(LAYOUTS))
-    widths = [config.channels * multiple for multiple in LAYOUTS[resolution].generator_out]
-    check_attention("generator", config.attention_after_block, widths)
-
-
-def check_residual_trunk(config: ResidualTrunkConfig, resolution: int) -> None:
-    """Raises ValueError, with the reason and the fix, where these settings cannot be built."""
-    check_resolution("trunk", resolution, tuple(LAYOUTS))
-    widths = [config.channels * multiple for multiple in LAYOUTS[resolution].trunk_out]
-    check_attention("trunk", config.attention_after_block, widths)
+    def build(self, resolution: int, image_channels: int) -> ResidualTrunk:
+        return ResidualTrunk(self, resolution, image_channels)
 
 
 class ResidualGenerator(Generator):
@@ -119,7 +122,7 @@ class ResidualGenerator(Generator):
 class ResidualTrunk(Trunk):
     """Residual blocks, ReLU, sum over space: the discriminator trunk of ResGAN and BigGAN."""
 
-    def __init__(self, config: ResidualTrunkConfig, resolution: int, image_channels: int) -> None:
+    def __init__(self, config: ResidualTrunkSettings, resolution: int, image_channels: int) -> None:
         layout = LAYOUTS[resolution]
         outs = [config.channels * multiple for multiple in layout.trunk_out]
         super().__init__(feature_dim=outs[-1])

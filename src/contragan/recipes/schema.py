@@ -16,7 +16,7 @@ from contragan.core.errors import UserError
 from contragan.data import DataConfig
 from contragan.losses.adversarial import AdversarialLoss
 from contragan.losses.regularizers import RegularizerConfig
-from contragan.models import GeneratorConfig, TrunkConfig, check_generator, check_trunk
+from contragan.models import GeneratorConfig, TrunkConfig
 from contragan.models.heads import ConditioningConfig
 from contragan.recipes.catalog import nearest, recipe_text
 from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig
@@ -114,8 +114,8 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _networks_fit(self) -> Recipe:
-        check_generator(self.generator, self.data.resolution)
-        check_trunk(self.discriminator, self.data.resolution)
+        self.generator.check(self.data.resolution)
+        self.discriminator.check(self.data.resolution)
         return self
 
     @model_validator(mode="after")

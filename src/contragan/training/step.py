@@ -17,8 +17,8 @@ from contragan.core.processes import world_size
 from contragan.core.randomness import random_generator
 from contragan.core.types import Batch, DiscriminatorOutput, Terms
 from contragan.losses.regularizers import Context, DiscriminatorContext, Players
-from contragan.models import has_batch_statistics, synchronized
 from contragan.models.layers.factory import SharedWeights
+from contragan.models.layers.normalization import has_batch_statistics, synchronized
 from contragan.recipes.gan import GAN
 from contragan.training.objective import Objective
 

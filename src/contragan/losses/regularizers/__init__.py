@@ -1,9 +1,8 @@
 """Regularisers: one file each, one line each in the union."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from contragan.core.registry import union
 from contragan.losses.regularizers.base import Context, DiscriminatorContext, Players, Regularizer
 from contragan.losses.regularizers.consistency import (
     BalancedConsistency,
@@ -16,16 +15,19 @@ from contragan.losses.regularizers.latent_optimization import LatentOptimization
 from contragan.losses.regularizers.r1 import R1
 from contragan.losses.regularizers.weight_clipping import WeightClipping
 
-RegularizerConfig = Annotated[
-    WeightClipping
-    | GradientPenalty
-    | DRAGANPenalty
-    | R1
-    | Consistency
-    | BalancedConsistency
-    | LatentConsistency
-    | LatentOptimization,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    RegularizerConfig = Regularizer
+else:
+    RegularizerConfig = union(
+        "regularizers",
+        WeightClipping,
+        GradientPenalty,
+        DRAGANPenalty,
+        R1,
+        Consistency,
+        BalancedConsistency,
+        LatentConsistency,
+        LatentOptimization,
+    )
 
 __all__ = ["Context", "DiscriminatorContext", "Players", "Regularizer", "RegularizerConfig"]

@@ -59,6 +59,8 @@ class Regularizer(Config):
     A subclass overrides what it needs; its terms carry its own names.
     """
 
+    kind: str
+
     needs_independent_samples: ClassVar[bool] = False
     """Whether it differentiates D by each image, which D's batch norm would make a mixture."""
 

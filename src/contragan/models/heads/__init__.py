@@ -1,14 +1,13 @@
 """Discriminator heads with their class losses: one file each, one line each in the union."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from contragan.core.registry import union
 from contragan.models.heads.auxiliary_classifier import (
     AuxiliaryClassifierConfig,
     AuxiliaryClassifierHead,
 )
-from contragan.models.heads.base import Conditioning
+from contragan.models.heads.base import Conditioning, ConditioningSettings
 from contragan.models.heads.contrastive import ContrastiveConfig, ContrastiveHead
 from contragan.models.heads.d2d_ce import D2DCEConfig
 from contragan.models.heads.metric_learning import NPairConfig, PairConfig, TripletConfig
@@ -17,19 +16,22 @@ from contragan.models.heads.projection import ProjectionConfig, ProjectionHead
 from contragan.models.heads.proxy_nca import ProxyNCAConfig
 from contragan.models.heads.unconditional import UnconditionalConfig, UnconditionalHead
 
-ConditioningConfig = Annotated[
-    UnconditionalConfig
-    | AuxiliaryClassifierConfig
-    | ProjectionConfig
-    | ContrastiveConfig
-    | NTXentConfig
-    | ProxyNCAConfig
-    | D2DCEConfig
-    | PairConfig
-    | TripletConfig
-    | NPairConfig,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    ConditioningConfig = ConditioningSettings
+else:
+    ConditioningConfig = union(
+        "heads",
+        UnconditionalConfig,
+        AuxiliaryClassifierConfig,
+        ProjectionConfig,
+        ContrastiveConfig,
+        NTXentConfig,
+        ProxyNCAConfig,
+        D2DCEConfig,
+        PairConfig,
+        TripletConfig,
+        NPairConfig,
+    )
 
 __all__ = [
     "AuxiliaryClassifierHead",

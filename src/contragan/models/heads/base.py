@@ -17,6 +17,8 @@ from contragan.models.layers.factory import Layers
 class ConditioningSettings(Config, ABC):
     """Settings of a conditioning, and what a recipe must have for it to make sense."""
 
+    kind: str
+
     reads_labels: ClassVar[bool] = True
     """Whether it compares images with labels, which a generator without labels cannot obey."""
     compares_samples: ClassVar[bool] = False

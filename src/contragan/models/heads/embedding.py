@@ -27,7 +27,6 @@ class EmbeddingSettings(ConditioningSettings):
 
     compares_samples: ClassVar[bool] = True
 
-    kind: str
     embedding_dim: int = Field(gt=0)
     weight: float = Field(gt=0)
     projection_head: Literal["linear", "mlp"]

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The layers that generators, trunks and heads are made of."""

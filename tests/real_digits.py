@@ -1,4 +1,4 @@
-"""Digits as real images, and evaluation settings that the tests share."""
+"""Digits as real images, and evaluation settings: fixtures of the tests of scores."""
 
 from __future__ import annotations
 

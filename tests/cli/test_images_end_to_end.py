@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 import contragan as package
-from contragan import cli, fonts
+from contragan import cli
+from contragan.core import fonts
 from contragan.core.errors import UserError
 from contragan.core.pictures import labelled_grid
 from contragan.data import image_set

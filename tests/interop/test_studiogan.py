@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.testing import assert_close
 
-from contragan import studiogan
 from contragan.core.errors import UserError
+from contragan.interop import studiogan
 
-VECTORS = Path(__file__).parent / "vectors" / "studiogan"
+VECTORS = Path(__file__).parents[1] / "vectors" / "studiogan"
 TOLERANCE = {"atol": 1e-4, "rtol": 0.0}
 
 

@@ -15,7 +15,7 @@ from contragan.interop.studiogan_import import count_classes, with_their_layers
 from contragan.recipes.schema import load_recipe
 from contragan.runs.run import load_trained, open_run
 
-VECTORS = Path(__file__).parent / "vectors" / "studiogan"
+VECTORS = Path(__file__).parents[1] / "vectors" / "studiogan"
 BIGGAN = [
     "generator.channels=8",
     "generator.latent_dim=16",

@@ -8,14 +8,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from contragan.models import (
-    Generator,
-    Trunk,
-    check_generator,
-    check_trunk,
-    has_batch_statistics,
-)
+from contragan.models import Generator, Trunk
 from contragan.models.layers.factory import Layers
+from contragan.models.layers.normalization import has_batch_statistics
 
 KINDS = ("dcgan", "resgan", "biggan")
 NewGenerator = Callable[..., Generator]
@@ -290,7 +285,7 @@ def test_impossible_generators_fail_with_the_fix(
     new_generator: NewGenerator,
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        check_generator(generator_config(kind, **changes), resolution)
+        generator_config(kind, **changes).check(resolution)
     with pytest.raises(ValueError, match=reason):
         new_generator(kind, resolution, **changes)
 
@@ -313,6 +308,6 @@ def test_impossible_trunks_fail_with_the_fix(
     new_trunk: NewTrunk,
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        check_trunk(trunk_config(kind, **changes), resolution)
+        trunk_config(kind, **changes).check(resolution)
     with pytest.raises(ValueError, match=reason):
         new_trunk(kind, resolution, **changes)

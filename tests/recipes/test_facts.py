@@ -1,4 +1,4 @@
-"""Every packaged recipe against ``recipe_facts.yaml``: what its published score was made with."""
+"""Every packaged recipe against ``facts.yaml``: what its published score was made with."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from contragan.recipes.catalog import recipe_names
 from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig, named_protocol
 from contragan.recipes.schema import _Loader, load_recipe
 
-TABLE = yaml.load((Path(__file__).parent / "recipe_facts.yaml").read_text(), Loader=_Loader)
+TABLE = yaml.load((Path(__file__).parent / "facts.yaml").read_text(), Loader=_Loader)
 FACTS = {
     (recipe, setting): value
     for group in TABLE["facts"]
