@@ -49,7 +49,10 @@ def test_a_missing_partner_is_named(loss: type[EmbeddingLoss]) -> None:
         loss()(torch.randn(2, 3), None, torch.tensor([0, 1]))
 
 
-@pytest.mark.parametrize(
+NAMES = [module.name for module in iter_modules(contragan.losses.__path__)]
+
+
+@pytest.mark.parametrize("name", NAMES)
     "name", [module.name for module in iter_modules(contragan.losses.__path__)]
 )
 def test_examples_run(name: str) -> None:
