@@ -4,8 +4,8 @@ A form is switched to the usual one, all others stay; both steps then run in tur
 their median times (usual over ours) is printed, with the least and the largest of the rounds.
 
     python benchmarks/special_forms.py digits/contragan
-    python benchmarks/special_forms.py cifar10/contragan --precision bf16 --set generator.channels=32 \
-        --set discriminator.channels=32 --set training.batch_size=64
+    python benchmarks/special_forms.py cifar10/contragan --precision bf16 \
+        --set generator.channels=32 --set discriminator.channels=32
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--form", choices=list(FORMS), help="one of them, in this process")
     options = parser.parse_args()
-    if options.form is None:  # a process each: what one allocates would change the next one's times
+    if options.form is None:  # a process each: none finds another's memory
         print(
             f"{options.recipe}, {options.precision}: time of the usual form over ours", flush=True
         )

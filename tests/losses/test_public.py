@@ -53,8 +53,6 @@ NAMES = [module.name for module in iter_modules(contragan.losses.__path__)]
 
 
 @pytest.mark.parametrize("name", NAMES)
-    "name", [module.name for module in iter_modules(contragan.losses.__path__)]
-)
 def test_examples_run(name: str) -> None:
     result = doctest.testmod(import_module(f"contragan.losses.{name}"))
     assert result.failed == 0
