@@ -23,18 +23,14 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from contragan.core.ranks import Ranks
+from contragan.core.gaussian import Moments
+from contragan.core.processes import Ranks
 from contragan.data import load_image_set
-from contragan.features.extractor import (
-    CPU_CHUNK,
-    FeatureExtractor,
-    NetworkExtractor,
-    Precision,
-    load_extractor,
-)
+from contragan.features.extractor import CPU_CHUNK, FeatureExtractor, NetworkExtractor, Precision
 from contragan.features.feature_pass import FeaturePass, Keep
+from contragan.features.load import load_extractor
 from contragan.features.networks import InceptionV3, inception_extractor
-from contragan.metrics.frechet import Moments, frechet_distance, frechet_distance_from_moments
+from contragan.metrics.frechet import frechet_distance, frechet_distance_from_moments
 from contragan.metrics.precision_recall import precision_recall_density_coverage
 
 T = TypeVar("T")

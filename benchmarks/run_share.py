@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from contragan.features.extractor import FeatureExtractor, load_extractor
+from contragan.features.extractor import FeatureExtractor
+from contragan.features.load import load_extractor
 from contragan.features.networks import InceptionV3, inception_extractor
 from contragan.recipes.schema import TrainingConfig, load_recipe
 from contragan.training.loop import Loop, Seconds

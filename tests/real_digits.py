@@ -9,7 +9,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from contragan.evaluation.reference import ImageSet
-from contragan.features.extractor import FeatureExtractor, load_extractor
+from contragan.features.extractor import FeatureExtractor
+from contragan.features.load import load_extractor
 from contragan.recipes.evaluation import EvaluationConfig
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from contragan.core.ranks import Ranks
+from contragan.core.processes import Ranks
 from contragan.evaluation.protocol import IndexedDraw, evaluate
 from contragan.evaluation.reference import ImageSet, RealFeatures
 from contragan.features.cache import StatisticsCache
-from contragan.features.extractor import FeatureExtractor, Features, load_extractor
+from contragan.features.extractor import FeatureExtractor, Features
 from contragan.features.feature_pass import FeaturePass
+from contragan.features.load import load_extractor
 from contragan.recipes.evaluation import EvaluationConfig
 
 Settings = Callable[..., EvaluationConfig]

@@ -21,7 +21,8 @@ from contragan.evaluation.protocol import IndexedDraw, evaluate, evaluate_images
 from contragan.evaluation.published import protocol_differences, published_line, with_published
 from contragan.evaluation.record import EvaluationRecord, table_rows
 from contragan.evaluation.reference import ImageSet
-from contragan.features.extractor import FeatureExtractor, NetworkExtractor, load_extractor
+from contragan.features.extractor import FeatureExtractor, NetworkExtractor
+from contragan.features.load import load_extractor
 from contragan.metrics.frechet import frechet_distance
 from contragan.recipes.evaluation import EvaluationConfig, named_protocol
 from contragan.recipes.schema import Recipe, dump_recipe, load_recipe

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from contragan.core.errors import UserError
+from contragan.core.gaussian import Gaussian
 from contragan.evaluation.protocol import evaluate_images
 from contragan.evaluation.reference import ImageSet
 from contragan.evaluation.room import bytes_needed, check_room
-from contragan.features.extractor import load_extractor
 from contragan.features.feature_pass import Keep
-from contragan.metrics.frechet import Gaussian, frechet_distance_from_moments
+from contragan.features.load import load_extractor
+from contragan.metrics.frechet import frechet_distance_from_moments
 from contragan.recipes.evaluation import EvaluationConfig
 
 Settings = Callable[..., EvaluationConfig]

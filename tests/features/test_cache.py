@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from contragan.core.errors import UserError
-from contragan.core.ranks import Ranks
+from contragan.core.gaussian import Gaussian
+from contragan.core.processes import Ranks
 from contragan.evaluation.reference import ImageSet, RealFeatures
 from contragan.features.cache import Statistics, StatisticsCache, cache_key, default_cache_dir
-from contragan.features.extractor import FeatureExtractor, Features, load_extractor
+from contragan.features.extractor import FeatureExtractor, Features
 from contragan.features.feature_pass import FeaturePass
-from contragan.metrics.frechet import Gaussian
+from contragan.features.load import load_extractor
 
 
 class _Counting(FeatureExtractor):

@@ -9,12 +9,8 @@ from PIL import Image
 from torch import nn
 
 from contragan.core.errors import UserError
-from contragan.features.extractor import (
-    FeatureExtractor,
-    NetworkExtractor,
-    load_extractor,
-    resize_images,
-)
+from contragan.features.extractor import FeatureExtractor, NetworkExtractor, resize_images
+from contragan.features.load import load_extractor
 from contragan.features.networks import InceptionV3, inception_extractor
 
 

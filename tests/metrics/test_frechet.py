@@ -5,7 +5,8 @@ import pytest
 import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
 
-from contragan.metrics.frechet import Moments, frechet_distance, frechet_distance_from_moments
+from contragan.core.gaussian import Moments
+from contragan.metrics.frechet import frechet_distance, frechet_distance_from_moments
 
 
 def _moments(features: torch.Tensor, batch: int) -> Moments:

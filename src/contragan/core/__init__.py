@@ -1,1 +1,1 @@
-"""TODO"""
+"""What every other package stands on: errors, settings, types, files, randomness, processes."""

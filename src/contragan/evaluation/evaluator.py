@@ -19,7 +19,7 @@ from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import expanded, writing_failed
 from contragan.core.pictures import paired_rows, save_image
-from contragan.core.ranks import Ranks
+from contragan.core.processes import Ranks
 from contragan.data import (
     DataConfig,
     ImageDataset,
@@ -39,7 +39,8 @@ from contragan.evaluation.protocol import (
 )
 from contragan.evaluation.published import with_published
 from contragan.evaluation.record import EvaluationRecord
-from contragan.features.extractor import FeatureExtractor, load_extractor
+from contragan.features.extractor import FeatureExtractor
+from contragan.features.load import load_extractor
 from contragan.metrics.advice import Training
 from contragan.models import Generator
 from contragan.models.batch_norm import evaluation_mode

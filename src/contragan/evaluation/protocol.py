@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contragan.core.errors import UserError
-from contragan.core.ranks import Ranks
+from contragan.core.processes import Ranks
 from contragan.core.types import to_levels, to_uint8
 from contragan.evaluation.labels import by_class, in_classes_of, matched_labels, metrics_that_fit
 from contragan.evaluation.record import EvaluationRecord, versions

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contragan.core.errors import UserError
+from contragan.core.gaussian import rows_suffice
 from contragan.features.cache import Statistics, StatisticsCache, cache_key
 from contragan.features.feature_pass import FeaturePass, Keep
-from contragan.metrics.frechet import rows_suffice
 from contragan.metrics.probe import PROBE_SETTINGS, LinearProbe, fit_probe
 
 

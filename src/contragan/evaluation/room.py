@@ -7,11 +7,12 @@ import math
 import torch
 
 from contragan.core.errors import UserError
+from contragan.core.gaussian import rows_suffice
 from contragan.core.memory import free_memory
 from contragan.evaluation.reference import ReferenceSet, same_images, shown_name
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import Keep
-from contragan.metrics.frechet import COLUMNS, rows_suffice
+from contragan.metrics.frechet import COLUMNS
 from contragan.recipes.evaluation import EvaluationConfig
 
 _COPIES = 4

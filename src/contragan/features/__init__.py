@@ -1,1 +1,1 @@
-"""TODO"""
+"""Images to features: extractors, resizing, one pass, cached statistics."""

@@ -14,11 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from contragan.metrics.frechet import (
-    FittedGaussian,
-    gaussian_from_arrays,
-    gaussian_to_arrays,
-)
+from contragan.core.gaussian import FittedGaussian, gaussian_from_arrays, gaussian_to_arrays
 
 FORMAT = 1
 """Part of every key: raised whenever the meaning of a stored file changes."""

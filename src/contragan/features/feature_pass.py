@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from contragan.core.errors import UserError
-from contragan.core.ranks import Ranks
+from contragan.core.gaussian import FittedGaussian, Moments, fit_gaussian, rows_suffice
+from contragan.core.processes import Ranks
 from contragan.features.extractor import FeatureExtractor
-from contragan.metrics.frechet import FittedGaussian, Moments, fit_gaussian, rows_suffice
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many images are done, and how many there are."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Other software's checkpoints."""

@@ -7,14 +7,7 @@ from contragan.metrics.classification_accuracy import (
     score_classifier,
     train_classifier,
 )
-from contragan.metrics.frechet import (
-    Gaussian,
-    Moments,
-    RowGaussian,
-    fit_gaussian,
-    frechet_distance,
-    frechet_distance_from_moments,
-)
+from contragan.metrics.frechet import frechet_distance, frechet_distance_from_moments
 from contragan.metrics.inception_score import InceptionScore, inception_score
 from contragan.metrics.intra_class import IntraClassDistance, intra_class_distance
 from contragan.metrics.kernel import KernelDistance, kernel_distance, squared_mmd
@@ -29,17 +22,13 @@ from contragan.metrics.probe import fit_probe
 __all__ = [
     "ClassFidelity",
     "ClassifierConfig",
-    "Gaussian",
     "InceptionScore",
     "IntraClassDistance",
     "KernelDistance",
     "ManifoldScores",
     "Memorisation",
-    "Moments",
-    "RowGaussian",
     "Training",
     "find_memorised",
-    "fit_gaussian",
     "fit_probe",
     "frechet_distance",
     "frechet_distance_from_moments",

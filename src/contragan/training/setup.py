@@ -19,7 +19,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import check_writable
 from contragan.core.fonts import illegible
 from contragan.core.pictures import GRID_ROWS
-from contragan.core.ranks import Ranks
+from contragan.core.processes import Ranks
 from contragan.data import ImageDataset, describe_classes
 from contragan.evaluation.evaluator import check_possible, extractor_for, load_splits
 from contragan.features.extractor import FeatureExtractor

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, distributed
 
 from contragan.core.errors import UserError
-from contragan.core.ranks import Ranks
+from contragan.core.gaussian import Moments
+from contragan.core.processes import Ranks
 from contragan.evaluation.protocol import IndexedDraw, evaluate
 from contragan.evaluation.reference import ImageSet
 from contragan.features.extractor import load_extractor
-from contragan.metrics.frechet import Moments
 from contragan.recipes.evaluation import EvaluationConfig
 
 
