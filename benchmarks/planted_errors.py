@@ -313,8 +313,7 @@ def main() -> int:
                 print(f"{error.name} ({error.area}, {path}): {error.what}")
         except ValueError as problem:
             stale.append(str(problem))
-    if stale:
-        print(*stale, sep="\n", flush=True)
+    print(*stale, sep="\n", end="\n" * bool(stale), flush=True)
     if options.list:
         return int(bool(stale))
     results = Results(options.results, content_hash())
