@@ -10,6 +10,9 @@ where it was. An error whose text does not stand exactly once in the source is s
 Left out: tests marked slow, unless they are named as likely (training until a model is good notices
 nearly everything, minutes later), and one that a busy machine fails. At the end all tests that
 noticed something run on the tree as it is: one that fails there too has noticed nothing.
+
+On 2026-11-25 the likely files noticed 130 of 130 (Python 3.11.7, torch 2.14.1; 129 in one run of 38
+minutes on a busy machine, fake-with-real-labels alone once it had its test); 2 are equivalent.
 """
 
 from __future__ import annotations
@@ -310,8 +313,7 @@ def main() -> int:
                 print(f"{error.name} ({error.area}, {path}): {error.what}")
         except ValueError as problem:
             stale.append(str(problem))
-    if stale:
-        print(*stale, sep="\n", flush=True)
+    print(*stale, sep="\n", end="\n" * bool(stale), flush=True)
     if options.list:
         return int(bool(stale))
     results = Results(options.results, content_hash())
