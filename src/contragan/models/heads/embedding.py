@@ -64,6 +64,7 @@ class EmbeddingHead(Conditioning):
         super().__init__(feature_dim, num_classes, layers)
         dim = settings.embedding_dim
         self.settings = settings
+        self.weight = settings.weight
         self.loss = settings.loss()
         self.needs_view = self.loss.partner == "view"
         self.view_transform = settings.view_transform
@@ -107,4 +108,4 @@ class EmbeddingHead(Conditioning):
     def _weighted(self, output: DiscriminatorOutput) -> Terms:
         with torch.autocast(output.logit.device.type, enabled=False):
             terms = self.embedding_loss(output)
-        return {name: self.settings.weight * term for name, term in terms.items()}
+        return {name: self.weight * term for name, term in terms.items()}
