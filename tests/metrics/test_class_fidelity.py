@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contragan.metrics.class_fidelity import ClassFidelity, fidelity_of_predictions
-from contragan.metrics.findings import Kind, label_faults
+from contragan.metrics.findings import Kind
+from contragan.metrics.label_agreement import ClassFidelity, fidelity_of_predictions
+from contragan.metrics.label_faults import label_faults
 from contragan.metrics.probe import PROBE_PENALTY, LinearProbe, fit_probe
 
 NAMES = tuple("abcdefghij")

@@ -5,8 +5,7 @@ import pytest
 
 from contragan.evaluation.reference import ImageSet
 from contragan.metrics.bounds import ALARM_RATE
-from contragan.metrics.distinct import DistinctCount, DistinctImages, count_distinct
-from contragan.metrics.findings import collapse
+from contragan.metrics.distinct import DistinctCount, DistinctImages, collapse, count_distinct
 
 
 def _flat(images: ImageSet) -> np.ndarray:

@@ -23,14 +23,14 @@ def union(group: str, *variants: type[BaseModel]) -> Any:
         UserError: a class without a ``kind``, or two with the same one; names classes and files.
     """
     known: dict[str, type[BaseModel]] = {}
-    for variant in (*variants, *_installed(group)):
+    for variant in (*variants, *installed(group)):
         kind = kind_of(variant)
         if kind is None:
-            raise UserError(f"{_where(variant)} cannot join {group}: it has no kind: Literal[...]")
+            raise UserError(f"{where(variant)} cannot join {group}: it has no kind: Literal[...]")
         if kind in known:
             raise UserError(
-                f"{_where(variant)} cannot join {group}: its kind '{kind}' is taken by "
-                f"{_where(known[kind])}. Give it another"
+                f"{where(variant)} cannot join {group}: its kind '{kind}' is taken by "
+                f"{where(known[kind])}. Give it another"
             )
         known[kind] = variant
     return Annotated[reduce(or_, known.values()), Field(discriminator="kind")]
@@ -43,7 +43,7 @@ def kind_of(variant: type[BaseModel]) -> str | None:
     return values[0] if values and isinstance(values[0], str) else None
 
 
-def _installed(group: str) -> list[type[BaseModel]]:
+def installed(group: str) -> list[type[BaseModel]]:
     found = []
     for point in sorted(entry_points(group=f"contragan.{group}"), key=lambda point: point.name):
         try:
@@ -56,5 +56,6 @@ def _installed(group: str) -> list[type[BaseModel]]:
     return found
 
 
-def _where(variant: type[BaseModel]) -> str:
+def where(variant: type) -> str:
+    """A class's full name and its file, for messages."""
     return f"{variant.__module__}.{variant.__qualname__} ({inspect.getsourcefile(variant)})"

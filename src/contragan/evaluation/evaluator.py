@@ -20,6 +20,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import expanded, writing_failed
 from contragan.core.pictures import paired_rows, save_image
 from contragan.core.processes import Ranks
+from contragan.core.words import shortened
 from contragan.data import (
     DataConfig,
     ImageDataset,
@@ -29,7 +30,7 @@ from contragan.data import (
     load_image_set,
 )
 from contragan.evaluation.comparison import comparison_table
-from contragan.evaluation.labels import canonical_names, shortened, without_metrics_by_class
+from contragan.evaluation.labels import canonical_names, without_metrics_by_class
 from contragan.evaluation.protocol import (
     ClosestPairs,
     IndexedDraw,
@@ -41,20 +42,18 @@ from contragan.evaluation.published import with_published
 from contragan.evaluation.record import EvaluationRecord
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.load import load_extractor
+from contragan.metrics import SCORES
 from contragan.metrics.advice import Training
 from contragan.models import Generator
 from contragan.models.batch_norm import evaluation_mode
 from contragan.models.heads.contrastive import ContrastiveConfig
-from contragan.recipes.evaluation import EvaluationConfig, named_protocol
+from contragan.recipes.evaluation import EvaluationConfig, named_protocol, needs
 from contragan.recipes.schema import Recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import Run, open_run
 from contragan.runs.sampling import ImageSampler, find_trained, require_memory, standing_batches
 
-SHOWN = {
-    "frechet_distance": "Fréchet distance",
-    "class_accuracy": "class accuracy",
-}
+SHOWN = {score.name: score.title for score in SCORES.values() if score.in_training}
 """The scores that a training run shows, with their titles."""
 
 
@@ -273,7 +272,7 @@ class Choice:
             raise UserError(f"{where}: {problem['msg']} (got {problem['input']!r})") from error
         if self.resize is not None and config.features == "pixels":
             raise UserError("--resize means nothing to the features pixels: leave it out")
-        if self.probe_images is not None and "class_fidelity" not in config.metrics:
+        if self.probe_images is not None and "probe" not in needs(config):
             raise UserError("--probe-images means nothing without the metric class_fidelity")
         return config
 

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
+from contragan.core.words import shortened
 from contragan.evaluation.reference import ImageSet, ReferenceSet, shown_name
-from contragan.recipes.evaluation import EvaluationConfig, MetricName, has_protocols_metrics
-
-NEEDS_CLASSES: frozenset[MetricName] = frozenset(
-    {"intra_class_distance", "class_fidelity", "classification_accuracy"}
-)
+from contragan.metrics import METRICS
+from contragan.recipes.evaluation import EvaluationConfig, chosen, has_protocols_metrics
 
 
 def class_counts(images: ReferenceSet) -> NDArray[np.int64]:
@@ -35,7 +33,7 @@ def class_counts(images: ReferenceSet) -> NDArray[np.int64]:
 
 def by_class(config: EvaluationConfig) -> list[str]:
     """The metrics of ``config`` that compare class by class."""
-    return [name for name in config.metrics if name in NEEDS_CLASSES]
+    return [metric.name for metric in chosen(config) if "classes" in metric.needs]
 
 
 def without_metrics_by_class(
@@ -43,7 +41,7 @@ def without_metrics_by_class(
 ) -> tuple[EvaluationConfig, tuple[str, ...]]:
     """The config with what sets without labels can bear, and a sentence for what was left out.
 
-    Without class fidelity, which looks for collapses too, ``distinct_images`` takes its place.
+    Another metric takes the place of one that names it (``without_classes``).
     UserError where nothing remains.
     """
     names = by_class(config)
@@ -53,8 +51,8 @@ def without_metrics_by_class(
     kept = [name for name in config.metrics if name not in names]
     if not kept:
         raise UserError(problem)
-    if "class_fidelity" in names and "distinct_images" not in kept:
-        kept.append("distinct_images")
+    others = [METRICS[name].without_classes for name in names]
+    kept += [name for name in others if name is not None and name not in kept]
     protocol = config.protocol and f"{config.protocol}, without {', '.join(names)}"
     changed = {**config.model_dump(), "metrics": kept, "protocol": protocol}
     return EvaluationConfig.model_validate(changed), (f"Left out: {problem}.",)
@@ -144,9 +142,3 @@ def canonical_names(names: Iterable[str], where: str) -> tuple[str, ...]:
             "merge or rename them"
         )
     return found
-
-
-def shortened(names: Sequence[str], most: int = 8) -> str:
-    """The names in a sentence; of many the first few, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -26,11 +26,12 @@ from contragan.evaluation.reference import (
     shown_name,
 )
 from contragan.evaluation.room import check_counts, check_room
-from contragan.evaluation.scores import Scores, Sets, compute_scores, what_to_keep
+from contragan.evaluation.scores import compute_scores
+from contragan.evaluation.sets import measured, what_to_keep
 from contragan.features.cache import StatisticsCache
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import FeaturePass, Progress
-from contragan.metrics.advice import Training
+from contragan.metrics import Sets, Training
 from contragan.recipes.evaluation import EvaluationConfig
 
 Draw = Callable[[Tensor], Tensor]
@@ -94,7 +95,7 @@ def evaluate(
     ``draw`` is called under ``torch.inference_mode``; the caller puts the generator into the mode
     that ``config.batch_norm`` names. With ``ranks`` every process calls this alike, draws its share
     and gets the same record; ``draw`` should then be an :class:`IndexedDraw`. ``closest_pairs``
-    receives the pictures behind the memorisation check, and costs memory for all images.
+    receives the pictures behind the memorisation check.
     ``made_by`` is what is known of how the generator was trained: one without labels is not judged
     by them, and advice suits the settings.
 
@@ -212,22 +213,17 @@ class _Job:
         closest_pairs: Callable[[ClosestPairs], None] | None,
     ) -> EvaluationRecord:
         started = time.perf_counter()
-        self.check(len(labels), pictures=closest_pairs is not None)
+        self.check(len(labels))
         passing = FeaturePass(self.extractor, self.config.batch_size, self.ranks, self.progress)
         keep = what_to_keep(self.config)
-        pictures = closest_pairs is not None and "memorisation" in self.config.metrics
-        generated = passing(
-            batch, len(labels), replace(keep, images=keep.images or pictures), "generated images"
+        generated = passing(batch, len(labels), keep, "generated images")
+        real = RealFeatures(passing, StatisticsCache(self.cache_dir))
+        sets = measured(
+            self.config, generated, labels, real, self.reference, self.train, self.made_by
         )
-        real_features = RealFeatures(passing, StatisticsCache(self.cache_dir))
-        real = real_features(self.reference, features=keep.features)
-        sets = Sets(
-            self.config, generated, labels, real, self.reference, self.train, real_features,
-            self.progress, self.given, made_by=self.made_by,
-        )  # fmt: skip
-        scores = compute_scores(sets)
-        if closest_pairs is not None and pictures:
-            closest_pairs(_closest_pairs(sets, scores))
+        scores = compute_scores(self.config, sets, self.reference, self.given)
+        if closest_pairs is not None and "memorisation" in scores.details:
+            closest_pairs(_closest_pairs(sets, scores.details["memorisation"]))
         return EvaluationRecord(
             values=scores.values,
             class_fidelity=scores.details.pop("class_fidelity", None),
@@ -241,7 +237,7 @@ class _Job:
             wall_seconds=time.perf_counter() - started,
         )
 
-    def check(self, generated: int, *, pictures: bool) -> None:
+    def check(self, generated: int) -> None:
         """UserError where images are too few, or memory does not suffice."""
         with self.ranks.fail_together():
             check_evaluation(
@@ -250,7 +246,6 @@ class _Job:
                 (self.given or "the generated set", generated),
                 self.reference,
                 self.train,
-                pictures=pictures,
             )
 
 
@@ -260,18 +255,13 @@ def check_evaluation(
     generated: tuple[str, int],
     reference: ReferenceSet,
     train: ReferenceSet | None,
-    *,
-    pictures: bool = False,
 ) -> None:
     """Raises UserError where a set has too few images for ``config``, or memory does not suffice.
 
-    ``generated`` is a name and a number; ``pictures`` keeps the images for the memorisation check.
+    ``generated`` is a name and a number.
     """
-    keep = what_to_keep(config)
-    pictures = pictures and "memorisation" in config.metrics
-    keep = replace(keep, images=keep.images or pictures)
     check_counts(config, generated, reference, train)
-    check_room(config, keep, extractor, generated[1], reference, train)
+    check_room(config, what_to_keep(config), extractor, generated[1], reference, train)
 
 
 def stated_protocol(
@@ -316,15 +306,13 @@ def checked_images(
     return to_uint8(images) if rounding else to_levels(images)
 
 
-def _closest_pairs(sets: Sets, scores: Scores) -> ClosestPairs:
-    assert sets.generated.images is not None
-    assert scores.memorisation is not None
-    closest = scores.memorisation.closest(len(scores.details["memorisation"]))
-    nearest = scores.memorisation.nearest[closest]
+def _closest_pairs(sets: Sets, pairs: list[dict[str, Any]]) -> ClosestPairs:
+    generated = [pair["generated"] for pair in pairs]
+    training = [pair["training"] for pair in pairs]
     return ClosestPairs(
-        sets.generated.images[closest],
-        np.ascontiguousarray(sets.training_set.images[nearest].transpose(0, 3, 1, 2)),
-        scores.memorisation.distances[closest],
+        sets.generated.images[generated],
+        np.ascontiguousarray(sets.training.images[training]),
+        np.array([pair["distance"] for pair in pairs], dtype=np.float32),
     )
 
 

@@ -8,25 +8,11 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from contragan.metrics import SCORES, Score
 from contragan.recipes.evaluation import in_todays_terms
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-UNITS = {
-    "frechet_distance": "distance",
-    "intra_class_distance_mean": "distance",
-    "intra_class_distance_worst": "distance",
-    "memorisation_ratio": "ratio",
-    "inception_score_mean": "score",
-    "inception_score_std": "score",
-    "classifier_score_mean": "score",
-    "classifier_score_std": "score",
-    "kernel_distance_mean": "squared MMD",
-    "kernel_distance_std": "squared MMD",
-    "intra_class_kernel_distance_mean": "squared MMD",
-}
-"""Units of scores; all others are shares of images."""
 
 
 @dataclass(frozen=True)
@@ -76,31 +62,24 @@ def versions() -> dict[str, str]:
     return found
 
 
-_PUBLISHED = {
-    "frechet_distance": "FID",
-    "kernel_distance_mean": "KID mean",
-    "kernel_distance_std": "KID std",
-    "inception_score_mean": "Inception Score mean",
-    "inception_score_std": "Inception Score std",
-}
-"""Names that scores have where Inception's features are behind them, and only there."""
-
-
 def metric_title(record: EvaluationRecord, name: str) -> str:
     """A metric's name for a reader: only the published features and resize make it "FID"."""
-    extractor = record.protocol["extractor"]
-    if extractor["extractor"] == "inception" and name in _PUBLISHED:
+    extractor, score = record.protocol["extractor"], _score(name)
+    if extractor["extractor"] == "inception" and score.published_title:
         resize = _resize(extractor)
         plain = resize == "tf-bilinear" and extractor["precision"] == "float32"
-        return _PUBLISHED[name] + ("" if plain else f" ({resize}, {extractor['precision']})")
-    named = name in {"frechet_distance", "classifier_score_mean"}
-    return plain_title(name) + (f" ({extractor['extractor']})" if named else "")
+        return score.published_title + ("" if plain else f" ({resize}, {extractor['precision']})")
+    return score.title + (f" ({extractor['extractor']})" if score.names_features else "")
 
 
 def plain_title(name: str) -> str:
-    """A metric's name whatever the features."""
-    words = name.replace("inception_score", "classifier_score").replace("_", " ")
-    return words.replace("frechet", "Fréchet").replace("intra class", "intra-class")
+    """A score's title whatever the features."""
+    return _score(name).title
+
+
+def _score(name: str) -> Score:
+    """What its metric says of a score; a record may hold one of a metric that is not installed."""
+    return SCORES.get(name) or Score(name, name.replace("_", " "))
 
 
 def features_in_words(record: EvaluationRecord) -> str:
@@ -180,7 +159,7 @@ def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]
             "step": step,
             "name": f"evaluation/{name}",
             "value": value,
-            "unit": UNITS.get(name, "share"),
+            "unit": _score(name).unit,
         }
         for name, value in record.values.items()
     ]

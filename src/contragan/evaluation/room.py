@@ -12,8 +12,9 @@ from contragan.core.memory import free_memory
 from contragan.evaluation.reference import ReferenceSet, same_images, shown_name
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import Keep
+from contragan.metrics import Sizes
 from contragan.metrics.frechet import COLUMNS
-from contragan.recipes.evaluation import EvaluationConfig
+from contragan.recipes.evaluation import EvaluationConfig, chosen, needs
 
 _COPIES = 4
 """Of features that metrics work on: themselves, a tensor of them, and that one centred or scaled,
@@ -27,10 +28,8 @@ def check_counts(
     train: ReferenceSet | None,
 ) -> None:
     """Raises UserError where a set has too few images; ``generated`` is a name and a number."""
-    need, what = 2, "a distance between sets needs"
-    if "precision_recall" in config.metrics:
-        neighbours = max(config.manifold_neighbours, config.density_neighbours)
-        need, what = neighbours + 1, "precision and recall need"
+    fewest = [metric.fewest_images(config) for metric in chosen(config)]
+    need, what = max(fewest, key=lambda asked: asked[0])
     for name, count in (generated, (shown_name(reference), len(reference.images))):
         if count < need:
             raise UserError(f"{name} holds {_images(count)}: {what} at least {need} in every set")
@@ -57,19 +56,17 @@ def check_room(
     count = len(reference.images)
     training = count if train is None else len(train.images)
     fitted = min(training, config.probe_images or training)
-    other = 0
+    other, wanted = 0, needs(config)
     if train is not None and not same_images(train, reference):
-        if "memorisation" in config.metrics:
+        if "training_features" in wanted:
             other = training
-        elif "class_fidelity" in config.metrics:
+        elif "probe" in wanted:
             other = fitted
+    image_bytes = math.prod(reference.images.shape[1:])
+    sizes = Sizes(generated, count, training, fitted, len(reference.class_names), image_bytes)
     need = bytes_needed(keep, extractor.dim, generated, count, other)
-    if "class_fidelity" in config.metrics:
-        need += 3 * 4 * fitted * len(reference.class_names)  # the probe's predictions and labels
-    images = generated if keep.images else 0
-    if "classification_accuracy" in config.metrics:
-        images += count + training
-    need += images * math.prod(reference.images.shape[1:])
+    need += sum(metric.memory(sizes) for metric in chosen(config))
+    need += generated * image_bytes if keep.images else 0
     free = free_memory(torch.device("cpu"))
     if need > free:
         remedy = (

@@ -1,32 +1,72 @@
-"""Features to scores: the arithmetic of every metric."""
+"""Features to scores: one file per metric, with what it needs, its titles and its units."""
 
 from contragan.metrics.advice import Training
-from contragan.metrics.class_fidelity import ClassFidelity
-from contragan.metrics.classification_accuracy import (
-    ClassifierConfig,
-    score_classifier,
-    train_classifier,
+from contragan.metrics.base import Found, MeasuredSet, Metric, Score, Sets, Sizes
+from contragan.metrics.class_fidelity import ClassFidelityMetric
+from contragan.metrics.classification_accuracy import ClassificationAccuracyMetric
+from contragan.metrics.classifier import ClassifierConfig, score_classifier, train_classifier
+from contragan.metrics.distinct import DistinctImagesMetric
+from contragan.metrics.frechet import (
+    FrechetMetric,
+    frechet_distance,
+    frechet_distance_from_moments,
 )
-from contragan.metrics.frechet import frechet_distance, frechet_distance_from_moments
-from contragan.metrics.inception_score import InceptionScore, inception_score
-from contragan.metrics.intra_class import IntraClassDistance, intra_class_distance
-from contragan.metrics.kernel import KernelDistance, kernel_distance, squared_mmd
-from contragan.metrics.memorisation import Memorisation, find_memorised
+from contragan.metrics.inception_score import (
+    ClassifierScoreMetric,
+    InceptionScore,
+    InceptionScoreMetric,
+    inception_score,
+)
+from contragan.metrics.intra_class import (
+    IntraClassDistance,
+    IntraClassMetric,
+    intra_class_distance,
+)
+from contragan.metrics.kernel import KernelDistance, KernelMetric, kernel_distance, squared_mmd
+from contragan.metrics.label_agreement import ClassFidelity
+from contragan.metrics.memorisation import Memorisation, MemorisationMetric, find_memorised
 from contragan.metrics.precision_recall import (
     ManifoldScores,
+    PrecisionRecallMetric,
     nearest_neighbours,
     precision_recall_density_coverage,
 )
 from contragan.metrics.probe import fit_probe
+from contragan.metrics.registry import registered, scores_of
+
+METRICS = registered(
+    FrechetMetric,
+    KernelMetric,
+    InceptionScoreMetric,
+    ClassifierScoreMetric,
+    PrecisionRecallMetric,
+    IntraClassMetric,
+    ClassFidelityMetric,
+    DistinctImagesMetric,
+    MemorisationMetric,
+    ClassificationAccuracyMetric,
+)
+"""Every metric that a recipe may name."""
+
+SCORES = scores_of(METRICS)
+"""Every score that they may give."""
 
 __all__ = [
+    "METRICS",
+    "SCORES",
     "ClassFidelity",
     "ClassifierConfig",
+    "Found",
     "InceptionScore",
     "IntraClassDistance",
     "KernelDistance",
     "ManifoldScores",
+    "MeasuredSet",
     "Memorisation",
+    "Metric",
+    "Score",
+    "Sets",
+    "Sizes",
     "Training",
     "find_memorised",
     "fit_probe",

@@ -2,165 +2,62 @@
 
 A linear probe is fitted to features of real training images; it then classifies the generated
 ones. A generator may draw every class well and give each the wrong label, which a Fréchet distance
-cannot see. What is wrong with which class is decided in ``label_verdict``, said in ``findings``.
+cannot see. What is wrong with which class is decided in ``label_verdict``, said in
+``label_faults``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from contragan.metrics.label_verdict import LabelVerdict, judge_labels, missing_classes
-from contragan.metrics.probe import LinearProbe
-
-Labels = NDArray[np.int64]
+from contragan.metrics.base import Found, Metric, Score, Sets, Sizes
+from contragan.metrics.distinct import collapse, distinct_in
+from contragan.metrics.label_agreement import fidelity_of_predictions
+from contragan.metrics.label_faults import label_faults
 
 
-@dataclass(frozen=True)
-class ClassFidelity:
-    """Class agreement of generated images with their labels, as a linear probe sees it.
+class ClassFidelityMetric(Metric):
+    """The share of generated images that a linear probe takes for their label."""
 
-    ``confusion`` (K, K) counts images asked for as the row's class and classified as the column's;
-    ``real_confusion`` the same of held-out real images. ``conditional`` says whether the generator
-    saw the labels, None where nobody knows: those of one that did not get no verdict.
-    """
+    name = "class_fidelity"
+    needs = frozenset({"features", "classes", "probe"})
+    without_classes = "distinct_images"
+    scores = (
+        Score(
+            "class_accuracy",
+            "class accuracy",
+            higher_is_better=True,
+            in_training=True,
+            of_labels=True,
+        ),
+        Score("real_class_accuracy", "real class accuracy"),
+        Score(
+            "relabelled_class_accuracy",
+            "relabelled class accuracy",
+            higher_is_better=True,
+            of_labels=True,
+        ),
+    )
 
-    confusion: Labels
-    real_confusion: Labels
-    class_names: tuple[str, ...]
-    conditional: bool | None = None
-
-    @property
-    def accuracy(self) -> float:
-        """Share of generated images that are classified as their label."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
-
-    @property
-    def real_accuracy(self) -> float:
-        """The same of held-out real images; NaN without any."""
-        total = self.real_confusion.sum()
-        return float(np.trace(self.real_confusion) / total) if total else float("nan")
-
-    @property
-    def class_accuracy(self) -> NDArray[np.float64]:
-        """Accuracy of each class (K,); NaN for a class without images."""
-        return np.diagonal(_shares(self.confusion)).copy()
-
-    @property
-    def real_recall(self) -> NDArray[np.float64]:
-        """The same of held-out real images."""
-        return np.diagonal(_shares(self.real_confusion)).copy()
-
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """The confusion matrix with rows that sum to one; NaN rows for absent classes."""
-        return _shares(self.confusion)
-
-    @cached_property
-    def relabelled_accuracy(self) -> float:
-        """Accuracy under the one-to-one relabelling of classes that agrees best with the images."""
-        from scipy.optimize import linear_sum_assignment
-
-        rows, columns = linear_sum_assignment(self.confusion, maximize=True)
-        return float(self.confusion[rows, columns].sum() / self.confusion.sum())
-
-    @cached_property
-    def verdict(self) -> LabelVerdict:
-        """Which classes are permuted, merged or lost; none for a generator without labels."""
-        if self.conditional is False:
-            return LabelVerdict({}, (), (), False)
-        return judge_labels(self.confusion, self.real_confusion)
-
-    @cached_property
-    def missing(self) -> tuple[int, ...]:
-        """Classes that a generator without labels hardly draws."""
-        if self.conditional is not False:
-            return ()
-        return missing_classes(self.confusion, self.real_confusion)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        names, verdict = self.class_names, self.verdict
-
-        def by_name(values: NDArray[np.float64]) -> dict[str, float | None]:
-            known = [None if np.isnan(value) else float(value) for value in values]
-            return dict(zip(names, known, strict=True))
-
-        return {
-            "conditional": self.conditional,
-            "accuracy": self.accuracy,
-            "class_accuracy": by_name(self.class_accuracy),
-            "real_accuracy": self.real_accuracy,
-            "real_class_accuracy": by_name(self.real_recall),
-            "relabelled_accuracy": self.relabelled_accuracy,
-            "permuted": bool(verdict.permutation),
-            "confused": verdict.confused,
-            "permutation": {
-                names[source]: names[target] for source, target in verdict.permutation.items()
+    def compute(self, sets: Sets) -> Found:
+        fitted, real = sets.probe, sets.reference
+        held = fitted.held_out
+        found = fidelity_of_predictions(
+            fitted.probe.predict(sets.generated.features),
+            sets.generated.labels,
+            held_out=(fitted.probe.predict(real.features[held]), real.labels[held]),
+            class_names=sets.class_names,
+            conditional=None if sets.made_by is None else sets.made_by.conditional,
+        )
+        distinct = sets.once(distinct_in)
+        return Found(
+            {
+                "class_accuracy": found.accuracy,
+                "real_class_accuracy": found.real_accuracy,
+                "relabelled_class_accuracy": found.relabelled_accuracy,
             },
-            "merged": [
-                {"classes": [names[index] for index in group.classes], "shown": names[group.shown]}
-                for group in verdict.merged
-            ],
-            "lost": [names[index] for index in verdict.lost],
-            "missing": [names[index] for index in self.missing],
-            "confusion": self.confusion.tolist(),
-        }
+            {"class_fidelity": found.to_dict(), "distinct_images": distinct.to_dict()},
+            {"probe_fitted": fitted.fitted, "probe_held_out": len(held)},
+            findings=(*collapse(distinct), *label_faults(found)),
+        )
 
-
-def fidelity_of_features(
-    probe: LinearProbe,
-    generated: torch.Tensor | np.ndarray,
-    labels: Labels,
-    *,
-    held_out: tuple[np.ndarray, Labels],
-    class_names: Sequence[str],
-    conditional: bool | None = None,
-) -> ClassFidelity:
-    """Compares generated features (N, D) with their intended labels (N,).
-
-    ``held_out`` are features and labels of real images that the probe was not fitted to.
-    """
-    return fidelity_of_predictions(
-        probe.predict(generated),
-        labels,
-        held_out=(probe.predict(held_out[0]), held_out[1]),
-        class_names=class_names,
-        conditional=conditional,
-    )
-
-
-def fidelity_of_predictions(
-    predictions: Labels,
-    labels: Labels,
-    *,
-    held_out: tuple[Labels, Labels],
-    class_names: Sequence[str],
-    conditional: bool | None = None,
-) -> ClassFidelity:
-    """The same from predictions of any classifier; ``held_out`` is (predictions, labels)."""
-    if len(labels) == 0:
-        raise ValueError("class fidelity of no images")
-    count = len(class_names)
-    return ClassFidelity(
-        _confusion(labels, predictions, count),
-        _confusion(held_out[1], held_out[0], count),
-        tuple(class_names),
-        conditional,
-    )
-
-
-def _confusion(labels: Labels, predictions: Labels, count: int) -> Labels:
-    flat = np.asarray(labels) * count + np.asarray(predictions)
-    return np.bincount(flat, minlength=count * count).reshape(count, count).astype(np.int64)
-
-
-def _shares(confusion: Labels) -> NDArray[np.float64]:
-    totals = confusion.sum(1, keepdims=True)
-    return np.asarray(confusion / np.where(totals > 0, totals, np.nan))
+    def memory(self, sizes: Sizes) -> int:
+        return 3 * 4 * sizes.fitted * sizes.classes  # the probe's predictions and labels

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contragan.metrics.base import Found, Metric, Score, Sets
 from contragan.metrics.bounds import ALARM_RATE
+from contragan.metrics.findings import Finding, in_short
 
 MOST_COMPARED = 2048
 """Images compared with each other: more would cost time, and change the verdict only for generators
@@ -137,3 +139,65 @@ def _distinct(squared: np.ndarray, same: float) -> int:
         if left[index]:
             left[index + 1 :] &= row[index + 1 :] > same
     return int(left.sum())
+
+
+def collapse(distinct: DistinctImages) -> list[Finding]:
+    """Too few distinct images, over all or within classes."""
+    over_all, names = distinct.overall, distinct.class_names
+    classes = distinct.collapsed_classes
+    listed = in_short(
+        f"{names[index]} ({distinct.by_class[index].distinct} of "
+        f"{distinct.by_class[index].images}, real {distinct.by_class[index].real})"
+        for index in classes
+    )
+    if distinct.collapsed:
+        text = (
+            f"The generator has collapsed: among {over_all.images} images {over_all.distinct} are "
+            f"distinct, among as many real ones {over_all.real}"
+        )
+        return [Finding("collapsed", f"{text}{f'. By class: {listed}' if classes else ''}.")]
+    if not classes:
+        return []
+    have = "has" if len(classes) == 1 else "have"
+    return [
+        Finding(
+            "collapsed",
+            f"{len(classes)} of {len(names)} classes {have} collapsed to few distinct images: "
+            f"{listed}.",
+        )
+    ]
+
+
+def distinct_in(sets: Sets) -> DistinctImages:
+    """Distinct images of the sets, within classes too where their labels mean something."""
+    return count_distinct(
+        sets.generated.features,
+        sets.generated.labels,
+        sets.reference.features,
+        sets.reference.labels,
+        sets.class_names,
+        by_class=(sets.made_by is None or sets.made_by.conditional) and len(sets.class_names) > 1,
+    )
+
+
+class DistinctImagesMetric(Metric):
+    """The share of distinct images among generated ones, and among as many real ones."""
+
+    name = "distinct_images"
+    needs = frozenset({"features"})
+    scores = (
+        Score("distinct_share", "distinct share", higher_is_better=True),
+        Score("real_distinct_share", "real distinct share"),
+    )
+
+    def compute(self, sets: Sets) -> Found:
+        distinct = sets.once(distinct_in)
+        count = distinct.overall
+        return Found(
+            {
+                "distinct_share": count.distinct / count.images,
+                "real_distinct_share": count.real / count.images,
+            },
+            {self.name: distinct.to_dict()},
+            findings=tuple(collapse(distinct)),
+        )

@@ -1,15 +1,9 @@
-"""What an evaluation found wrong with a generator's images, in sentences, the gravest first."""
+"""A fault that an evaluation found in a generator's images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
-
-import numpy as np
-
-from contragan.metrics.class_fidelity import ClassFidelity
-from contragan.metrics.distinct import DistinctImages
-from contragan.metrics.label_verdict import Merged
 
 MOST_LISTED = 10
 """Classes named in a sentence; of more, the number of the others is given."""
@@ -24,121 +18,8 @@ class Finding(NamedTuple):
     text: str
 
 
-def collapse(distinct: DistinctImages) -> list[Finding]:
-    """Too few distinct images, over all or within classes."""
-    over_all, names = distinct.overall, distinct.class_names
-    classes = distinct.collapsed_classes
-    listed = _listed(
-        f"{names[index]} ({distinct.by_class[index].distinct} of "
-        f"{distinct.by_class[index].images}, real {distinct.by_class[index].real})"
-        for index in classes
-    )
-    if distinct.collapsed:
-        text = (
-            f"The generator has collapsed: among {over_all.images} images {over_all.distinct} are "
-            f"distinct, among as many real ones {over_all.real}"
-        )
-        return [Finding("collapsed", f"{text}{f'. By class: {listed}' if classes else ''}.")]
-    if not classes:
-        return []
-    have = "has" if len(classes) == 1 else "have"
-    return [
-        Finding(
-            "collapsed",
-            f"{len(classes)} of {len(names)} classes {have} collapsed to few distinct images: "
-            f"{listed}.",
-        )
-    ]
-
-
-def label_faults(fidelity: ClassFidelity) -> list[Finding]:
-    """What is wrong between labels and images."""
-    verdict, classes = fidelity.verdict, len(fidelity.class_names)
-    found: list[Finding] = []
-    if verdict.permutation:
-        found.append(Finding("permuted", _permuted(fidelity)))
-    if verdict.merged:
-        groups = _listed((_merged(fidelity, group) for group in verdict.merged), "; ")
-        # One class for more than half of all: the generator has collapsed, whatever its labels.
-        most = max(len(group.classes) for group in verdict.merged)
-        kind: Kind = "collapsed" if 2 * most > classes else "merged"
-        found.append(Finding(kind, f"Classes are merged: {groups}."))
-    lost = verdict.lost
-    if verdict.confused and (2 * len(lost) >= classes or not found):
-        found.append(Finding("confused", _confused(fidelity)))
-    elif lost:
-        listed = _listed((_lost(fidelity, index) for index in lost), "; ")
-        found.append(Finding("lost", f"{_classes(len(lost), classes)} lost: {listed}."))
-    if fidelity.missing:
-        found.append(Finding("missing", _missing(fidelity)))
-    return found
-
-
-def _permuted(fidelity: ClassFidelity) -> str:
-    names, shares, moved = fidelity.class_names, fidelity.shares, fidelity.verdict.permutation
-    listed = _listed(
-        f"{names[source]} shows {names[target]} ({shares[source, target]:.0%})"
-        for source, target in moved.items()
-    )
-    return (
-        f"The generator has permuted {len(moved)} of its {len(names)} classes: {listed}. "
-        f"{fidelity.accuracy:.1%} of the images agree with their labels and "
-        f"{fidelity.relabelled_accuracy:.1%} would after relabelling. Sample quality and Fréchet "
-        "distance do not see this."
-    )
-
-
-def _merged(fidelity: ClassFidelity, group: Merged) -> str:
-    names, shares = fidelity.class_names, fidelity.shares[:, group.shown]
-    members = group.classes[:MOST_LISTED]
-    more = len(group.classes) - len(members)
-    listed = [names[index] for index in members] + ([f"{more} more"] if more else [])
-    seen = ", ".join(f"{shares[index]:.0%}" for index in members)
-    both = "both" if len(group.classes) == 2 else "all"
-    return f"{_and(listed)} {both} show {names[group.shown]} ({seen} of their images)"
-
-
-def _lost(fidelity: ClassFidelity, index: int) -> str:
-    names, row = fidelity.class_names, fidelity.shares[index]
-    order = [other for other in np.argsort(-row, kind="stable") if other != index and row[other]]
-    instead = ", ".join(f"{names[other]} {row[other]:.0%}" for other in order[:3])
-    return (
-        f"{names[index]} ({row[index]:.0%} of its images show it, where "
-        f"{fidelity.real_recall[index]:.0%} of real ones do; the probe sees {instead})"
-    )
-
-
-def _confused(fidelity: ClassFidelity) -> str:
-    names, own, lost = fidelity.class_names, fidelity.class_accuracy, fidelity.verdict.lost
-    listed = _listed(f"{names[index]} ({own[index]:.0%} show it)" for index in lost)
-    by_class = f" {_classes(len(lost), len(names))} lost: {listed}." if lost else ""
-    return (
-        f"The labels hardly decide what is drawn: {fidelity.accuracy:.1%} of the images agree with "
-        f"their labels, where the probe is right on {fidelity.real_accuracy:.1%} of real images."
-        f"{by_class} Sample quality and Fréchet distance do not see this."
-    )
-
-
-def _missing(fidelity: ClassFidelity) -> str:
-    names, missing = fidelity.class_names, fidelity.missing
-    shown = fidelity.confusion.sum(0) / fidelity.confusion.sum()
-    real = fidelity.real_confusion.sum(0) / fidelity.real_confusion.sum()
-    listed = _listed(
-        f"{names[index]} ({shown[index]:.1%} of the images, real {real[index]:.1%})"
-        for index in missing
-    )
-    return f"{_classes(len(missing), len(names))} hardly ever drawn: {listed}."
-
-
-def _classes(count: int, total: int) -> str:
-    return f"{count} of {total} classes {'is' if count == 1 else 'are'}"
-
-
-def _listed(parts: Iterable[str], separator: str = ", ") -> str:
+def in_short(parts: Iterable[str], separator: str = ", ") -> str:
+    """The first parts, and how many more there are."""
     every = list(parts)
     more = len(every) - MOST_LISTED
     return separator.join(every[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _and(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contragan.core.gaussian import Array, FittedGaussian, Gaussian, RowGaussian, fit_gaussian
+from contragan.metrics.base import Found, Metric, Score, Sets
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -129,3 +130,33 @@ def _nuclear_norm_of_product(a: _Factor, b: _Factor) -> float:
     for block_a, block_b in zip(a.blocks(), b.blocks(), strict=True):
         product += block_a @ block_b.T
     return float(svdvals(product, overwrite_a=True, check_finite=False).sum())
+
+
+class FrechetMetric(Metric):
+    """The Fréchet distance between generated images and the reference set."""
+
+    name = "frechet_distance"
+    scores = (
+        Score(
+            "frechet_distance",
+            "Fréchet distance",
+            unit="distance",
+            higher_is_better=False,
+            published_title="FID",
+            names_features=True,
+            in_training=True,
+        ),
+    )
+
+    def compute(self, sets: Sets) -> Found:
+        real, generated = sets.reference.gaussian, sets.generated.gaussian
+        distance = frechet_distance_from_moments(real, generated)
+        few, dim = min(len(sets.generated), len(sets.reference)), len(real.mean)
+        warnings: tuple[str, ...] = ()
+        if few <= dim:
+            warnings = (
+                f"{few} images for {dim} feature dimensions: the Fréchet distance is biased "
+                "upwards and comparable only at equal counts. Use more images, or the kernel "
+                "distance, whose estimate is unbiased.",
+            )
+        return Found({"frechet_distance": distance}, warnings=warnings)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from contragan.metrics.base import Found, Metric, Score, Sets
+
 
 class KernelDistance(NamedTuple):
     """Mean and standard deviation of the estimate over subsets of ``subset_size`` images.
@@ -96,3 +98,43 @@ def _kernel_sum(a: Tensor, b: Tensor) -> float:
 def _diagonal_sum(a: Tensor) -> float:
     own = a.double().square().sum(1).div_(a.shape[1]).add_(1)
     return float(own.pow(3).sum())
+
+
+class KernelMetric(Metric):
+    """The kernel distance between generated images and the reference set."""
+
+    name = "kernel_distance"
+    needs = frozenset({"features"})
+    scores = (
+        Score(
+            "kernel_distance_mean",
+            "kernel distance mean",
+            unit="squared MMD",
+            higher_is_better=False,
+            published_title="KID mean",
+        ),
+        Score(
+            "kernel_distance_std",
+            "kernel distance std",
+            unit="squared MMD",
+            published_title="KID std",
+        ),
+    )
+
+    def compute(self, sets: Sets) -> Found:
+        found = kernel_distance(
+            torch.from_numpy(np.array(sets.reference.features)),
+            torch.from_numpy(sets.generated.features),
+            subsets=sets.settings.kernel_subsets,
+            subset_size=sets.settings.kernel_subset_size,
+        )
+        values, counts = {"kernel_distance_mean": found.mean}, {"kernel_subset": found.subset_size}
+        if not math.isnan(found.std):
+            return Found(values | {"kernel_distance_std": found.std}, counts=counts)
+        few = min(len(sets.generated), len(sets.reference))
+        warning = (
+            f"The kernel distance has no deviation: subsets of {found.subset_size} are more than "
+            f"half of {few} images, so that they hardly differ. Use at least "
+            f"{2 * found.subset_size} images a set, or a smaller kernel_subset_size."
+        )
+        return Found(values, counts=counts, warnings=(warning,))

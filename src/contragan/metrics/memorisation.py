@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from contragan.metrics.base import Found, Metric, Score, Sets
 from contragan.metrics.bounds import ALARM_RATE, lower_bound
 from contragan.metrics.precision_recall import k_nearest_neighbours
 
@@ -39,6 +40,9 @@ THUMBNAIL = 16
 
 CHUNK = 4096
 """Pictures made smaller at a time."""
+
+CLOSEST_PAIRS = 16
+"""Pairs of a generated and its nearest training image that a record lists."""
 
 Distances = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -241,3 +245,40 @@ def _thumbnails(images: np.ndarray, rows: Indices) -> Iterator[Tensor]:
             small = F.adaptive_avg_pool2d(moved.flip(3) if mirrored else moved, size)
             parts.append(small.flatten(1))
         yield torch.cat(parts)
+
+
+class MemorisationMetric(Metric):
+    """How near generated images are to training images, beside real ones."""
+
+    name = "memorisation"
+    needs = frozenset({"features", "images", "training_features"})
+    scores = (
+        Score("memorisation_ratio", "memorisation ratio", unit="ratio"),
+        Score("copied_share", "copied share", higher_is_better=False),
+        Score("real_copied_share", "real copied share"),
+    )
+
+    def compute(self, sets: Sets) -> Found:
+        generated, training = sets.generated, sets.training
+        found = find_memorised(
+            generated.features, training.features, pictures=(generated.images, training.images)
+        )
+        message = found.message()
+        pairs = [
+            {
+                "generated": int(index),
+                "training": int(found.nearest[index]),
+                "distance": float(found.distances[index]),
+            }
+            for index in found.closest(CLOSEST_PAIRS)
+        ]
+        return Found(
+            {
+                "memorisation_ratio": found.ratio,
+                "copied_share": found.copied_share,
+                "real_copied_share": found.real_copied_share,
+            },
+            {self.name: pairs},
+            {"memorisation_training": len(training)},
+            () if message is None else (message,),
+        )

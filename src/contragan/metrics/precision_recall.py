@@ -9,10 +9,13 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+
+from contragan.metrics.base import Found, Metric, MetricSettings, Score, Sets
 
 CPU_SIDE = 1536
 """Rows and columns of a tile of distances on a CPU: 9 MiB, which its cache holds."""
@@ -185,3 +188,24 @@ def k_nearest_neighbours(
     parts = zip(torch.split(queries, CPU_SIDE), torch.split(indices, CPU_SIDE), strict=True)
     exact = torch.cat([(rows - points[index]).float().norm(dim=1) for rows, index in parts])
     return torch.cat([exact[:, None], found[:, 1:].sqrt()], 1), indices
+
+
+class PrecisionRecallMetric(Metric):
+    """Precision, recall, density and coverage of generated images in the reference set."""
+
+    name = "precision_recall"
+    needs = frozenset({"features"})
+    scores = tuple(Score(name, name, higher_is_better=True) for name in ManifoldScores._fields)
+
+    def compute(self, sets: Sets) -> Found:
+        found = precision_recall_density_coverage(
+            torch.from_numpy(np.array(sets.reference.features)),
+            torch.from_numpy(sets.generated.features),
+            sets.settings.density_neighbours,
+            manifold_k=sets.settings.manifold_neighbours,
+        )
+        return Found(found._asdict())
+
+    def fewest_images(self, settings: MetricSettings) -> tuple[int, str]:
+        neighbours = max(settings.manifold_neighbours, settings.density_neighbours)
+        return neighbours + 1, "precision and recall need"

@@ -50,6 +50,15 @@ class LinearProbe:
         return cls(*(torch.from_numpy(np.array(arrays[name])) for name in names))
 
 
+@dataclass(frozen=True)
+class FittedProbe:
+    """A probe, how many images it was fitted to, and which rows of the reference may test it."""
+
+    probe: LinearProbe
+    fitted: int
+    held_out: NDArray[np.int64]
+
+
 def fit_probe(features: np.ndarray, labels: Labels, num_classes: int) -> LinearProbe:
     """Fits the probe to features (N, D) by full-batch L-BFGS, which has no random part.
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from contragan.core.config import Config
 from contragan.core.errors import UserError
 from contragan.features.extractor import Precision, Resize
-from contragan.metrics.classification_accuracy import ClassifierConfig
+from contragan.metrics import METRICS, ClassifierConfig, Metric
 from contragan.models.batch_norm import BatchNormMode
 
-MetricName = Literal[
-    "frechet_distance",
-    "kernel_distance",
-    "inception_score",
-    "classifier_score",
-    "precision_recall",
-    "intra_class_distance",
-    "class_fidelity",
-    "distinct_images",
-    "memorisation",
-    "classification_accuracy",
-]
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[tuple(METRICS)]
 
 
 class EvaluationConfig(Config):
@@ -68,7 +60,7 @@ class EvaluationConfig(Config):
     def _by_right_names(
         cls, metrics: tuple[MetricName, ...], info: ValidationInfo
     ) -> tuple[MetricName, ...]:
-        both: tuple[MetricName, MetricName] = ("inception_score", "classifier_score")
+        both = ("inception_score", "classifier_score")
         right = both[0] if info.data.get("features") == "inception" else both[1]
         return tuple(dict.fromkeys(right if name in both else name for name in metrics))
 
@@ -153,3 +145,13 @@ def has_protocols_metrics(config: EvaluationConfig) -> bool:
         return False
     _, _, changes = config.protocol.partition(", changed: ")
     return "metrics" not in changes.split(", ")
+
+
+def chosen(config: EvaluationConfig) -> list[Metric]:
+    """The metrics of ``config``, in its order."""
+    return [METRICS[name] for name in config.metrics]
+
+
+def needs(config: EvaluationConfig) -> frozenset[str]:
+    """What the metrics of ``config`` need, all together."""
+    return frozenset().union(*(metric.needs for metric in chosen(config)))
