@@ -8,7 +8,7 @@ import torch
 from jaxtyping import install_import_hook
 
 # The shapes in signatures are checked at every call: a wrong one fails its test.
-_CHECKED = ["losses", "models", "core.types", "runs.sampling"]
+_CHECKED = ["losses", "models", "core.types", "runs.model", "runs.sampling"]
 install_import_hook([f"contragan.{name}" for name in _CHECKED], "signature_check.checked")
 
 pytest_plugins = ["real_digits"]
