@@ -9,7 +9,13 @@ from jaxtyping import install_import_hook
 
 # The shapes in signatures are checked at every call: a wrong one fails its test.
 _LOSSES = ["adversarial", "contrastive", "d2d_ce", "metric_learning", "nt_xent", "pairs", "proxies"]
-_CHECKED = [*(f"losses.{name}" for name in _LOSSES), "models", "core.types", "runs.sampling"]
+_CHECKED = [
+    *(f"losses.{name}" for name in _LOSSES),
+    "models",
+    "core.types",
+    "runs.model",
+    "runs.sampling",
+]
 install_import_hook([f"contragan.{name}" for name in _CHECKED], "signature_check.checked")
 
 pytest_plugins = ["real_digits"]

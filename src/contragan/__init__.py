@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contragan.models.discriminator import Discriminator as Discriminator
     from contragan.recipes.gan import build as build
     from contragan.recipes.schema import load_recipe as load_recipe
-    from contragan.runs.sampling import load as load
+    from contragan.runs.model import load as load
 
 __version__ = version("contragan")
 
@@ -28,7 +28,7 @@ _HOMES = {
     "build": "contragan.recipes.gan",
     "build_generator": "contragan.models",
     "build_trunk": "contragan.models",
-    "load": "contragan.runs.sampling",
+    "load": "contragan.runs.model",
     "load_recipe": "contragan.recipes.schema",
 }
 

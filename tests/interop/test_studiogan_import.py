@@ -13,7 +13,8 @@ from torch.testing import assert_close
 from contragan import cli
 from contragan.interop.studiogan_import import count_classes, with_their_layers
 from contragan.recipes.schema import load_recipe
-from contragan.runs.run import load_trained, open_run
+from contragan.runs.model import load
+from contragan.runs.run import open_run
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "studiogan"
 BIGGAN = [
@@ -63,7 +64,7 @@ def test_the_generator_is_theirs(tmp_path: Path) -> None:
     words = import_words("biggan32-2C", "cifar10/contragan", out, BIGGAN)
     assert contragan(*words) == 0
     io = load_file(VECTORS / "biggan32-2C.io.safetensors")
-    trained = load_trained(out)
+    trained = load(out)
     with torch.no_grad():
         assert_close(trained.generator(io["z"], io["y"]), io["image"], atol=1e-4, rtol=0)
     assert trained.run.dataset.class_names == tuple("0123456789")
@@ -81,7 +82,7 @@ def test_projection_on_resnet(tmp_path: Path) -> None:
     assert open_run(out).dataset.num_classes == 10
     io = load_file(VECTORS / "resnet32-PD.io.safetensors")
     with torch.no_grad():
-        image = load_trained(out).generator(io["z"], io["y"])
+        image = load(out).generator(io["z"], io["y"])
     assert_close(image, io["image"], atol=1e-4, rtol=0)
 
 
@@ -96,7 +97,7 @@ def test_it_evaluates_and_trains_on(tmp_path: Path, folder: Path) -> None:
     eps = ["--set", "generator.batch_norm_eps=1e-4", "--set", "discriminator.batch_norm_eps=1e-4"]
     more = ["train", recipe, "--data", str(folder), "--out", str(out), "--resume", *changes, *eps]
     assert contragan(*more) == 0
-    assert load_trained(out, "last").iteration == 2
+    assert load(out, which="last").iteration == 2
 
 
 def test_numbered_classes_evaluate_on_as_many(tmp_path: Path, folder: Path) -> None:

@@ -62,7 +62,7 @@ def sample(
     """Generate images of chosen classes; needs no data set."""
     from contragan.core.console import make_console, note
     from contragan.runs.export import export_samples
-    from contragan.runs.sampling import load
+    from contragan.runs.model import load
 
     console = make_console()
     refuse_which_checkpoint(context, run)

@@ -51,7 +51,7 @@ def refuse_options(context: typer.Context, names: set[str], mode: str) -> None:
 
 
 def refuse_which_checkpoint(context: typer.Context, path: Path) -> None:
-    from contragan.runs.sampling import checkpoint_at
+    from contragan.runs.run import checkpoint_at
 
     if checkpoint_at(path) is not None:
         refuse_options(context, {"which"}, "where a checkpoint is named")

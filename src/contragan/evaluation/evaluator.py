@@ -50,8 +50,9 @@ from contragan.models.heads.contrastive import ContrastiveConfig
 from contragan.recipes.evaluation import EvaluationConfig, named_protocol, needs
 from contragan.recipes.schema import Recipe
 from contragan.runs.log import read_metrics
+from contragan.runs.model import load
 from contragan.runs.run import Run, open_run
-from contragan.runs.sampling import ImageSampler, find_trained, require_memory, standing_batches
+from contragan.runs.sampling import ImageSampler, require_memory, standing_batches
 
 SHOWN = {score.name: score.title for score in SCORES.values() if score.in_training}
 """The scores that a training run shows, with their titles."""
@@ -287,7 +288,7 @@ def evaluate_run(
     Raises:
         UserError: no usable checkpoint, no data or other classes, or features that cannot be had.
     """
-    trained = find_trained(path, which, ema)
+    trained = load(path, which=which, device=choice.device, ema=ema)
     for line in trained.notes:
         note(console, f"note: {line}")
     run = trained.run
@@ -321,7 +322,7 @@ def evaluate_run(
         )
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
-        trained.generator.to(device).to(memory_format=torch.channels_last),
+        trained.generator,
         run.name,
         config,
         train=train,

@@ -84,12 +84,11 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         self.num_classes = num_classes
         self.conditional = conditional
-        self.register_buffer("_classes", torch.arange(num_classes), persistent=False)
-        self._classes: Tensor
 
     def one_hot(self, label: Tensor, dtype: torch.dtype) -> Tensor:
         """Labels (B,) as (B, K); unlike ``F.one_hot`` it never reads values on the host."""
-        return (label[:, None] == self._classes).to(dtype)
+        classes = torch.arange(self.num_classes, device=label.device)
+        return (label[:, None] == classes).to(dtype)
 
     def forward(
         self, z: Float[Tensor, "B Z"], label: Int[Tensor, " B"]

@@ -28,16 +28,21 @@ class GAN:
             network.to(device).to(memory_format=torch.channels_last)
 
 
+def build_unseeded_generator(recipe: Recipe, num_classes: int) -> Generator:
+    """A recipe's generator, initialised from torch's global random state."""
+    return build_generator(
+        recipe.generator,
+        resolution=recipe.data.resolution,
+        image_channels=recipe.data.channels,
+        num_classes=num_classes,
+    )
+
+
 def build(recipe: Recipe, num_classes: int, seed: int) -> GAN:
     """Build and initialise both networks, the same for the same recipe, classes and seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "initial weights"))
-        generator = build_generator(
-            recipe.generator,
-            resolution=recipe.data.resolution,
-            image_channels=recipe.data.channels,
-            num_classes=num_classes,
-        )
+        generator = build_unseeded_generator(recipe, num_classes)
         trunk = build_trunk(
             recipe.discriminator,
             resolution=recipe.data.resolution,

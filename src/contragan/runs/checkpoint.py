@@ -8,9 +8,9 @@ import json
 import pickle
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -23,6 +23,8 @@ from contragan.core.files import whole, write_text
 
 KEEP = 2
 """How many of the newest checkpoints stay; the best one always does."""
+
+T = TypeVar("T")
 
 MANIFEST, EVALUATED = "manifest.json", "evaluated.json"
 
@@ -138,18 +140,36 @@ def pointer(folder: Path, name: str) -> Path | None:
     return path if path.is_dir() else None
 
 
-def verify(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint whose files are all as they were written.
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A checkpoint's manifest, with ``class_names``, ``iteration`` and ``sha256`` by file name.
+
+    Raises:
+        DamagedCheckpoint: it cannot be read, or lacks one of these.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+        manifest["sha256"] = dict(manifest["sha256"])
+        manifest["class_names"], manifest["iteration"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpoint(f"checkpoint {path} is damaged: no readable {MANIFEST}") from error
+    return manifest
+
+
+def verify(path: Path, network: str | None = None) -> dict[str, Any]:
+    """The manifest of a checkpoint whose files are as they were written.
+
+    All files are checked, as training needs them to go on; or only those of one ``network``.
 
     Raises:
         DamagedCheckpoint: names the file that is missing or differs.
     """
-    try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
-        digests: dict[str, str] = dict(manifest["sha256"])
-        manifest["class_names"], manifest["iteration"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedCheckpoint(f"checkpoint {path} is damaged: no readable {MANIFEST}") from error
+    manifest = read_manifest(path)
+    digests: dict[str, str] = manifest["sha256"]
+    if network is not None:
+        name = f"{network}.safetensors"
+        if name not in digests:
+            raise DamagedCheckpoint(f"checkpoint {path} is damaged: {MANIFEST} lacks {name}")
+        digests = {name: digests[name]}
     for name, expected in digests.items():
         file = path / name
         if not file.is_file():
@@ -161,26 +181,30 @@ def verify(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def newest_whole(folder: Path) -> tuple[Path, list[str]]:
-    """The newest undamaged checkpoint, and one line on each damaged one that was passed over.
+def first_whole(
+    folder: Path, candidates: Iterable[Path], read: Callable[[Path], T]
+) -> tuple[Path, T, list[str]]:
+    """The first undamaged checkpoint, what ``read`` makes of it, and a line on each before it.
+
+    ``read`` checks the files that it needs, and raises DamagedCheckpoint where one is damaged.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none in ``folder``.
     """
     damaged: list[str] = []
-    for path in reversed(checkpoints(folder)):
+    for path in candidates:
         try:
-            verify(path)
+            return path, read(path), damaged
         except DamagedCheckpoint as error:
             damaged.append(str(error))
-        else:
-            return path, damaged
     detail = f": {'; '.join(damaged)}" if damaged else ""
     raise UserError(f"no usable checkpoint in {folder}{detail}. Train anew with another --out")
 
 
 def load_network(path: Path, name: str, network: nn.Module) -> None:
     """Load one network's weights from a checkpoint, exactly.
+
+    A network without storage, on the meta device, gets the weights as its own, on the CPU.
 
     Raises:
         DamagedCheckpoint: the file cannot be read.
@@ -218,7 +242,13 @@ def load_exactly(network: nn.Module, state: dict[str, Tensor], where: str) -> No
     ]
     if found:
         raise UserError(f"{where} is of another architecture than its recipe: {'; '.join(found)}")
-    network.load_state_dict(state)
+    if any(tensor.is_meta for tensor in expected.values()):
+        # Copied: tensors on the file's own memory would lie at any address, and the order in which
+        # libraries add numbers up depends on it.
+        state = {key: value.to(expected[key].dtype, copy=True) for key, value in state.items()}
+        network.load_state_dict(state, assign=True)
+    else:
+        network.load_state_dict(state)
 
 
 def load_trainer(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.fonts import illegible
 from contragan.core.pictures import labelled_grid, save_image, to_pil
-from contragan.runs.sampling import Model
+from contragan.runs.model import Model
 
 MOST_IN_GRID = 4096
 

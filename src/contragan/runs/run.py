@@ -12,10 +12,7 @@ from typing import Any
 
 from contragan.core.errors import UserError
 from contragan.core.files import read_text, write_text
-from contragan.models import Generator
-from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe, dump_recipe, parse_recipe
-from contragan.runs.checkpoint import DamagedCheckpoint, load_network, newest_whole, pointer, verify
 from contragan.runs.lock import HOLDER, LOCK, is_leftover
 
 RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
@@ -139,56 +136,7 @@ def open_run(path: Path) -> Run:
     return Run(path, name, recipe, seed, dataset)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A generator loaded from a checkpoint."""
-
-    run: Run
-    checkpoint: Path
-    generator: Generator
-    iteration: int
-    ema: bool
-    notes: list[str]
-
-
-def load_trained(path: Path, which: str = "best", ema: bool | None = None) -> Trained:
-    """Load the generator of a run (its best checkpoint, else its newest) or of one checkpoint.
-
-    Args:
-        path: a run's folder, or one of its ``checkpoints/step-XXXXXXX``.
-        which: ``"best"`` or ``"last"`` for a run.
-        ema: take the moving average of the weights; None takes it where there is one.
-
-    Raises:
-        UserError: no run, no usable checkpoint, or weights of another architecture.
-    """
-    notes: list[str] = []
-    if path.parent.name == "checkpoints" and not is_run(path):
-        run, checkpoint = open_run(path.parent.parent), path
-        if not path.is_dir():
-            raise UserError(f"there is no checkpoint {path}")
-    else:
-        run = open_run(path)
-        named = pointer(run.checkpoints, which)
-        try:
-            if named is not None:
-                verify(named)
-        except DamagedCheckpoint as error:
-            notes, named = [str(error)], None
-        if named is None:
-            named, more = newest_whole(run.checkpoints)
-            notes += more
-        checkpoint = named
-    manifest = verify(checkpoint)
-    facts = run.dataset.named(manifest["class_names"], str(checkpoint))
-    if facts != run.dataset:
-        notes.append(f"{run.path / DATASET} names other classes than {checkpoint}, which counts")
-        run = replace(run, dataset=facts)
-    has_ema = "generator_ema.safetensors" in manifest["sha256"]
-    if ema and not has_ema:
-        raise UserError(f"{checkpoint} holds no moving average (its recipe has training.ema null)")
-    use_ema = has_ema if ema is None else ema
-    generator = build(run.recipe, run.dataset.num_classes, run.seed).generator
-    load_network(checkpoint, "generator_ema" if use_ema else "generator", generator)
-    generator.eval().requires_grad_(False)
-    return Trained(run, checkpoint, generator, manifest["iteration"], use_ema, notes)
+def checkpoint_at(path: Path) -> Path | None:
+    """The whole path of a checkpoint, however ``path`` spells it; None where it is not one."""
+    whole = path.resolve()
+    return whole if whole.parent.name == "checkpoints" and not is_run(whole) else None

@@ -11,7 +11,7 @@ from rich.console import Console
 from contragan.core.console import note
 from contragan.core.errors import UserError
 from contragan.recipes.schema import Recipe
-from contragan.runs.checkpoint import newest_whole, verify
+from contragan.runs.checkpoint import checkpoints, first_whole, verify
 from contragan.runs.run import DatasetFacts, Run, is_free, is_run, open_run
 
 _FREE_TO_CHANGE = {
@@ -103,11 +103,12 @@ def find_checkpoint(saved: Run, console: Console) -> Earlier:
     if not any(saved.checkpoints.glob("step-*")):
         note(console, "note: no checkpoint yet, starting from the beginning")
         return Earlier(saved.dataset, None)
-    checkpoint, damaged = newest_whole(saved.checkpoints)
+    newest_first = reversed(checkpoints(saved.checkpoints))
+    checkpoint, manifest, damaged = first_whole(saved.checkpoints, newest_first, verify)
     for line in damaged:
         note(console, f"note: {line}; using {checkpoint.name}")
-    names = verify(checkpoint)["class_names"]
-    return Earlier(saved.dataset.named(names, str(checkpoint)), checkpoint)
+    facts = saved.dataset.named(manifest["class_names"], str(checkpoint))
+    return Earlier(facts, checkpoint)
 
 
 def same_data(

@@ -1,0 +1,279 @@
+"""A trained generator: the one way from a run or a checkpoint to networks and images."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from contragan.core.devices import find_device
+from contragan.core.errors import UserError
+from contragan.core.files import expanded
+from contragan.models import Generator
+from contragan.models.batch_norm import BatchNormMode, evaluation_mode
+from contragan.recipes.gan import build_unseeded_generator
+from contragan.recipes.schema import Recipe
+from contragan.runs.checkpoint import (
+    checkpoints,
+    first_whole,
+    load_network,
+    pointer,
+    read_manifest,
+    verify,
+)
+from contragan.runs.run import DATASET, Run, checkpoint_at, open_run
+from contragan.runs.sampling import ImageSampler, require_memory, standing_batches
+
+_LABEL_BYTES = 8
+
+
+class Model:
+    """A trained generator with its class names: what :func:`load` returns.
+
+    ``notes`` are lines for the user, such as on a damaged checkpoint that was passed over. ``ema``
+    says whether the weights are the moving average of training's.
+
+    ``batch_norm`` is which statistics it uses: those of training, of each batch (an image then
+    depends on the others of its batch), or standing ones, from samples made beforehand.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        checkpoint: Path,
+        generator: Generator,
+        *,
+        iteration: int,
+        ema: bool,
+        notes: Sequence[str] = (),
+        batch_norm: BatchNormMode = "running",
+    ) -> None:
+        self.run = run
+        self.checkpoint = checkpoint
+        self.generator = generator
+        self.iteration = iteration
+        self.ema = ema
+        self.notes = list(notes)
+        self.batch_norm = batch_norm
+        self.class_names = run.dataset.class_names
+        self.image_bytes = run.recipe.data.channels * run.recipe.data.resolution**2
+
+    def class_indices(self, classes: Sequence[str | int] | None) -> list[int]:
+        """Indices of classes given by name or index; all classes for None.
+
+        A string that is a class's name means that class, and only else an index; an integer is
+        always an index. Where classes are called by other numbers than their indices, a warning
+        says which was taken.
+
+        Raises:
+            UserError: a class that does not exist; names the nearest.
+        """
+        indices, remarks = self.resolve(classes)
+        for line in remarks:
+            warnings.warn(line, stacklevel=2)
+        return indices
+
+    def resolve(self, classes: Sequence[str | int] | None) -> tuple[list[int], list[str]]:
+        """:meth:`class_indices`, with what else each number could have meant."""
+        if classes is None:
+            return list(range(len(self.class_names))), []
+        if isinstance(classes, str):
+            classes = [classes]
+        if not classes:
+            raise UserError("no class was named")
+        found = []
+        for name in classes:
+            if isinstance(name, int) and 0 <= name < len(self.class_names):
+                found.append(name)
+            else:
+                found.append(self._class_index(str(name)))
+        pairs = dict.fromkeys(zip(classes, found, strict=True))
+        remarks = [self._also_means(name, index) for name, index in pairs]
+        return found, [line for line in remarks if line]
+
+    def _also_means(self, name: str | int, index: int) -> str | None:
+        """What else a number could have meant than the class with this index."""
+        names, text = self.class_names, str(name)
+        if isinstance(name, str) and names[index] == name:
+            other = int(name) if name.isdecimal() and int(name) < len(names) else index
+            if other == index:
+                return None
+            return f"{text} is the class of that name, not index {text}, which is '{names[other]}'"
+        if text in names and names[index] != text:
+            return f"{text} is the index of class '{names[index]}', not the class called '{text}'"
+        return None
+
+    def _class_index(self, name: str) -> int:
+        if name in self.class_names:
+            return self.class_names.index(name)
+        if name.isdecimal() and int(name) < len(self.class_names):
+            return int(name)
+        close = difflib.get_close_matches(name, self.class_names, n=1)
+        if close:
+            hint = f"did you mean '{close[0]}'?"
+        else:
+            shown = ", ".join(self.class_names[:12])
+            hint = f"there are {shown}{', ...' if len(self.class_names) > 12 else ''}"
+        raise UserError(
+            f"there is no class '{name}': {hint} (or an index below {len(self.class_names)})"
+        )
+
+    def split_names(self, values: Sequence[str]) -> list[str]:
+        """Class names from ``values``: each one name, or several separated by commas."""
+        names: list[str] = []
+        for value in values:
+            whole = value in self.class_names
+            names += [value] if whole else map(str.strip, value.split(","))
+        return names
+
+    def labels(self, classes: Sequence[str | int] | None, num: int) -> Int[Tensor, " N"]:
+        """Labels of ``num`` images, taking the classes in turn, by name or index.
+
+        Raises:
+            UserError: a class that does not exist, or more images than can be numbered in memory.
+        """
+        if num < 1:
+            raise UserError(f"the number of images must be at least 1, not {num}")
+        require_memory(num, 4 * _LABEL_BYTES, "labels")
+        indices = torch.tensor(self.resolve(classes)[0])
+        return indices.repeat(-(-num // len(indices)))[:num]
+
+    def batches(
+        self,
+        labels: Int[Tensor, " N"],
+        *,
+        seed: int = 0,
+        truncation: float | None = None,
+        batch_size: int = 256,
+    ) -> Iterator[UInt8[Tensor, "B C H W"]]:
+        """Images for ``labels`` (N,), a batch at a time on the CPU, so that N may be a million."""
+        sampler = ImageSampler(self.generator, seed, truncation=truncation)
+        settings = self.run.recipe.evaluation
+        standing = standing_batches(
+            self.generator, self.run.dataset.class_counts, settings.batch_size, seed
+        )
+        with evaluation_mode(
+            self.generator,
+            self.batch_norm,
+            forward=standing,
+            batches=settings.standing_batches,
+        ):
+            for part in torch.split(labels, batch_size):
+                yield sampler(part).cpu()
+
+    def sample(
+        self,
+        classes: Sequence[str | int] | None = None,
+        num: int | None = None,
+        *,
+        seed: int = 0,
+        truncation: float | None = None,
+    ) -> UInt8[Tensor, "N C H W"]:
+        """Generate ``num`` uint8 images (N, C, H, W), taking the classes in turn.
+
+        Args:
+            classes: names or indices; None for all.
+            num: how many images in all; one per class where None.
+            seed: the same seed gives the same images.
+            truncation: redraw latent coordinates beyond this.
+
+        Raises:
+            UserError: a class that does not exist, or more images than memory holds.
+        """
+        count = len(self.class_indices(classes)) if num is None else num
+        # Twice: the batches, and the whole that they are joined to.
+        require_memory(count, 2 * self.image_bytes, "pixels")
+        labels = self.labels(classes, count)
+        return torch.cat(list(self.batches(labels, seed=seed, truncation=truncation)))
+
+
+def load(
+    run: str | Path,
+    *,
+    which: str = "best",
+    device: str = "cpu",
+    batch_norm: BatchNormMode = "running",
+    ema: bool | None = None,
+) -> Model:
+    """Load a trained generator from a run's folder or one of its checkpoints.
+
+    Only the generator's file is read and checked. A run's damaged checkpoint is passed over for
+    its newest undamaged one.
+
+    Args:
+        run: the folder that ``contragan train`` wrote, or a ``checkpoints/step-XXXXXXX`` in it.
+        which: ``"best"`` (by Fréchet distance, where the run was evaluated) or ``"last"``.
+        device: where to generate: ``"cpu"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is
+            one. The same seed gives the same images but for rounding.
+        batch_norm: ``"running"``, ``"batch"`` or ``"standing"``, see :class:`Model`.
+        ema: take the moving average of the weights; None takes it where there is one.
+
+    Raises:
+        UserError: no run, no usable checkpoint, weights of another architecture, or no such
+            device.
+    """
+    where = find_device(device)
+    path = expanded(Path(run))
+    given = checkpoint_at(path)
+    opened = open_run(path if given is None else given.parent.parent)
+    notes: list[str] = []
+    if given is None:
+        named = pointer(opened.checkpoints, which)
+        others = [one for one in reversed(checkpoints(opened.checkpoints)) if one != named]
+        candidates = others if named is None else [named, *others]
+        checkpoint, manifest, notes = first_whole(
+            opened.checkpoints, candidates, lambda one: _verified(one, ema)
+        )
+    elif given.is_dir():
+        checkpoint, manifest = given, _verified(given, ema)
+    else:
+        raise UserError(f"there is no checkpoint {given}")
+    facts = opened.dataset.named(manifest["class_names"], str(checkpoint))
+    if facts != opened.dataset:
+        notes.append(f"{opened.path / DATASET} names other classes than {checkpoint}, which counts")
+        opened = replace(opened, dataset=facts)
+    name = _network(checkpoint, manifest, ema)
+    generator = _load_generator(checkpoint, name, opened.recipe, facts.num_classes)
+    return Model(
+        opened,
+        checkpoint,
+        generator.to(where).to(memory_format=torch.channels_last),
+        iteration=manifest["iteration"],
+        ema=name != "generator",
+        notes=notes,
+        batch_norm=batch_norm,
+    )
+
+
+def _verified(checkpoint: Path, ema: bool | None) -> dict[str, Any]:
+    """The manifest of a checkpoint whose generator is as it was written."""
+    return verify(checkpoint, _network(checkpoint, read_manifest(checkpoint), ema))
+
+
+def _network(checkpoint: Path, manifest: dict[str, Any], ema: bool | None) -> str:
+    """The name of the generator to load, the averaged one or the other."""
+    averaged = "generator_ema.safetensors" in manifest["sha256"]
+    if ema and not averaged:
+        raise UserError(f"{checkpoint} holds no moving average (its recipe has training.ema null)")
+    return "generator_ema" if averaged and ema is not False else "generator"
+
+
+def _load_generator(checkpoint: Path, name: str, recipe: Recipe, num_classes: int) -> Generator:
+    """The generator with a checkpoint's weights, on the CPU, made without initialising it first."""
+    with torch.device("meta"):
+        generator = build_unseeded_generator(recipe, num_classes)
+    load_network(checkpoint, name, generator)
+    if any(tensor.is_meta for tensor in chain(generator.parameters(), generator.buffers())):
+        # Buffers that a state leaves out have the values that they are built with.
+        with torch.random.fork_rng(devices=[]):
+            generator = build_unseeded_generator(recipe, num_classes)
+        load_network(checkpoint, name, generator)
+    return generator.eval().requires_grad_(False)
