@@ -18,7 +18,7 @@ from contragan.core.gaussian import Moments
 from contragan.core.processes import Ranks
 from contragan.evaluation.protocol import IndexedDraw, evaluate
 from contragan.evaluation.reference import ImageSet
-from contragan.features.extractor import load_extractor
+from contragan.features.load import load_extractor
 from contragan.recipes.evaluation import EvaluationConfig
 
 
