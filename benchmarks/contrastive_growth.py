@@ -39,7 +39,7 @@ class Storages(TorchDispatchMode):
     """Watches what is alive: bytes at the peak, and the largest single tensor."""
 
     def __init__(self, known: list[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.alive = WeakIdKeyDictionary()
         self.known = {tensor.untyped_storage()._cdata for tensor in known}
         self.peak = 0
@@ -105,7 +105,8 @@ def measure(size: tuple[int, int, int], repeats: int) -> Figures:
     fixed = embedding.detach()
 
     def forward() -> Tensor:
-        return loss(embedding, table[label], label)
+        value: Tensor = loss(embedding, table[label], label)
+        return value
 
     def no_graph() -> Tensor:
         with torch.no_grad():

@@ -75,7 +75,7 @@ def open_cold(store: Store) -> ImageDataset:
     os.close(descriptor)
     names = RandomImages(0).class_names
     pixels = store.pixels(in_memory=False)
-    return ImageDataset(pixels, store.labels(), names, store.fingerprint, "random", "train")
+    return ImageDataset(pixels, store.labels, names, store.fingerprint, "random", "train")
 
 
 def bytes_read() -> int:
@@ -138,6 +138,7 @@ def train(step: Step, iterations: int, seconds: float, warm_up: int = 2) -> Wait
     """
     total: list[float] = []
     data: list[float] = []
+    assert isinstance(step.source, BatchSource)
     reads, before = time_reads(step.source), bytes_read()
     for iteration in range(warm_up + iterations):
         if iteration > warm_up and sum(total) > seconds:

@@ -55,7 +55,8 @@ def features(count: int, dim: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     mix = torch.linalg.qr(torch.randn(dim, dim, generator=generator)).Q
     rows = torch.randn(count, dim, generator=generator) * torch.logspace(0, -1.5, dim)
-    return rows @ mix + 0.05 * seed
+    value: torch.Tensor = rows @ mix + 0.05 * seed
+    return value
 
 
 def frechet(repeats: int) -> None:
@@ -140,7 +141,8 @@ def _extraction(extractor: NetworkExtractor, side: int, repeats: int) -> None:
             for part in torch.split(ready, CPU_CHUNK):
                 extractor.network(part)
 
-    bare(), whole()
+    bare()
+    whole()
     # Taken in turns, so that other work on the machine meets both alike.
     pairs = [(once(bare)[0], once(whole)[0]) for _ in range(repeats)]
     network, all_in = (statistics.median(times) for times in zip(*pairs, strict=True))

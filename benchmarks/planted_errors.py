@@ -238,7 +238,12 @@ class Results:
                 self.found[line["error"]] = line
 
     def add(self, key: str, name: str, noticed_by: str | None, **facts: object) -> None:
-        line = {"error": key, "name": name, "sources": self.sources, "noticed_by": noticed_by}
+        line: dict[str, Any] = {
+            "error": key,
+            "name": name,
+            "sources": self.sources,
+            "noticed_by": noticed_by,
+        }
         with self._lock, self.file.open("a") as file:
             self.found[key] = line = line | facts
             file.write(json.dumps(line) + "\n")

@@ -40,7 +40,7 @@ def torch_spectral_norm(step: Step) -> None:
     for network in (step.gan.generator, step.gan.discriminator):
         for module in list(network.modules()):
             if getattr(module, "spectral_norm", None) is not None:
-                module.spectral_norm = None
+                setattr(module, "spectral_norm", None)  # noqa: B010
                 spectral_norm(module, eps=SPECTRAL_NORM_EPS)
     step._shared_weights = []
 

@@ -1,6 +1,7 @@
 """Augmentations against pixel-by-pixel transcriptions; the adaptive probability."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def draws(seed: int = 0) -> torch.Generator:
 
 
 def diff_augment(*policy: str) -> Augmentation:
-    return DiffAugmentConfig(kind="diff_augment", policy=policy).build(CPU)  # type: ignore[arg-type]
+    return DiffAugmentConfig(kind="diff_augment", policy=policy).build(CPU)
 
 
 def adaptive(probability: float, **changes: object) -> AdaptiveAugmentation:
@@ -46,7 +47,7 @@ def adaptive(probability: float, **changes: object) -> AdaptiveAugmentation:
         "ramp_images": 100,
         "interval": 2,
     }
-    augmentation = AdaptiveConfig(**settings | changes).build(CPU)  # type: ignore[arg-type]
+    augmentation = AdaptiveConfig(**settings | changes).build(CPU)
     augmentation.probability.fill_(probability)
     return augmentation
 
@@ -77,7 +78,7 @@ def test_cutout() -> None:
 
 
 @pytest.mark.parametrize("move", [blit, geometry])
-def test_resampling(move: object) -> None:
+def test_resampling(move: Callable[[Chance, int], Tensor]) -> None:
     matrix = move(Chance(COUNT, torch.tensor(1.0), draws()), SIDE)
     expected = [slow.resampled(x, m) for x, m in zip(images(), matrix, strict=True)]
     assert not torch.allclose(matrix, torch.eye(3).expand(COUNT, 3, 3))

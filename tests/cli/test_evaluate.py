@@ -43,7 +43,8 @@ def test_the_class_names_of_the_checkpoint_are_the_ones_that_count(
     def record(names: list[str]) -> dict[str, Any]:
         (run / "dataset.json").write_text(json.dumps({**facts, "class_names": names}))
         assert contragan(capsys, *words)[0] == 0
-        return json.loads((tmp_path / "record.json").read_text())
+        record: dict[str, Any] = json.loads((tmp_path / "record.json").read_text())
+        return record
 
     plain, turned = record(facts["class_names"]), record(facts["class_names"][::-1])
     name = "real_class_accuracy"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 
 import contragan as package
 from contragan import cli
@@ -265,14 +265,14 @@ def test_a_folder_beyond_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert isinstance(mapped.images, np.memmap)
     np.testing.assert_array_equal(mapped.images, held.images)
     assert mapped.fingerprint == held.fingerprint
-    monkeypatch.setattr(image_set.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(UserError, match=r"the 12 images of .*, 16 x 16, take 9\.22e-06 GB, but"):
         image_set.load_image_set(root)
 
 
 def test_class_names_in_other_scripts_are_legible() -> None:
     for name in ("собака", "قط", "Ψάρι", "čtyři"):
-        assert isinstance(fonts.font_for(name, 12), fonts.ImageFont.FreeTypeFont), name
+        assert isinstance(fonts.font_for(name, 12), ImageFont.FreeTypeFont), name
         assert not fonts.illegible([name])
     # Boxes would look alike.
     images, labels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.tensor([0, 1])

@@ -114,7 +114,7 @@ def test_images_beside_class_folders_and_other_files_are_counted(tmp_path: Path)
     ],
 )
 def test_bad_npz_files(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
-    np.savez(tmp_path / "bad.npz", **arrays)
+    np.savez(tmp_path / "bad.npz", allow_pickle=True, **arrays)
     with pytest.raises(UserError, match=message):
         load_image_set(tmp_path / "bad.npz")
 

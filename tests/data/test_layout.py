@@ -96,7 +96,7 @@ def test_numbers_count(numbered: Path, load: Load) -> None:
 def test_a_run_keeps_the_order_it_has(numbered: Path, tmp_path: Path, config: Any) -> None:
     old = tuple(sorted(str(number) for number in range(1, 12)))
     assert old[:3] == ("1", "10", "11")
-    options = {"root": numbered, "cache": tmp_path / "cache"}
+    options: dict[str, Any] = {"root": numbered, "cache": tmp_path / "cache"}
     new = load_dataset(config(), "train", **options)
     data = load_dataset(config(), "train", class_order=old, **options)
     assert data.class_names == old
@@ -117,7 +117,7 @@ def test_composed_and_decomposed_names_are_one(tmp_path: Path, draw: Draw, confi
         for index in range(3):
             draw(tmp_path / "set" / name / f"{index}.png", seed=index)
     order = ("hiver", "\u00e9t\u00e9")
-    options = {"root": tmp_path / "set", "cache": tmp_path / "cache"}
+    options: dict[str, Any] = {"root": tmp_path / "set", "cache": tmp_path / "cache"}
     data = load_dataset(config(), "train", class_order=order, **options)
     assert data.class_names == order
 
@@ -125,7 +125,11 @@ def test_composed_and_decomposed_names_are_one(tmp_path: Path, draw: Draw, confi
 def test_a_flat_folder_is_one_class(tmp_path: Path, draw: Draw, config: Any) -> None:
     for index in range(10):
         draw(tmp_path / "photos" / f"{index}.png", seed=index)
-    options = {"root": tmp_path / "photos", "cache": tmp_path / "cache", "needs_classes": False}
+    options: dict[str, Any] = {
+        "root": tmp_path / "photos",
+        "cache": tmp_path / "cache",
+        "needs_classes": False,
+    }
     train = load_dataset(config(), "train", **options)
     assert (train.class_names, len(train)) == (("image",), 9)
     assert len(load_dataset(config(), "test", **options)) == 1

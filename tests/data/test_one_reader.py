@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,10 +37,11 @@ def both_doors(root: Path, write: Callable[[Path], object], load: Load) -> np.nd
     shown = np.broadcast_to(evaluated.images[0], (16, 16, 3))
     np.testing.assert_array_equal(trained.images[0], shown)
     assert trained.class_names == evaluated.class_names
-    return trained.images[0].astype(int)
+    image: np.ndarray = trained.images[0].astype(int)
+    return image
 
 
-def saved(image: Image.Image, suffix: str, **options: object) -> Callable[[Path], object]:
+def saved(image: Image.Image, suffix: str, **options: Any) -> Callable[[Path], object]:
     return lambda path: image.save(path.with_suffix(suffix), **options)
 
 
@@ -112,7 +114,7 @@ FILES = [(mode, suffix) for suffix, modes in IN_FILES.items() for mode in modes]
 
 @pytest.mark.parametrize(("mode", "suffix"), FILES)
 def test_every_mode_in_files(mode: str, suffix: str, tmp_path: Path, load: Load) -> None:
-    options = {
+    options: dict[str, dict[str, Any]] = {
         ".jpg": {"quality": 95},
         ".jfif": {"quality": 95},
         ".avif": {"quality": 95},
@@ -147,8 +149,8 @@ def test_every_orientation(orientation: int, kind: str, tmp_path: Path, load: Lo
     exif[0x0112] = orientation
     deep = kind.startswith("16")
     image = in_mode("I;16") if deep else Image.fromarray(PICTURE)
-    options = {".jpg": {"quality": 98}, ".webp": {"lossless": True}}.get(kind, {})
-    write = saved(image, kind.rpartition(" ")[2], exif=exif, **options)
+    options: dict[str, dict[str, Any]] = {".jpg": {"quality": 98}, ".webp": {"lossless": True}}
+    write = saved(image, kind.rpartition(" ")[2], exif=exif, **options.get(kind, {}))
     read = both_doors(tmp_path / "set", write, load)
     shown = upright(orientation, GREY[..., None].repeat(3, 2) if deep else PICTURE)
     corners = np.ix_([0, -1], [0, -1])

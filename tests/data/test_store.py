@@ -228,7 +228,7 @@ def test_without_locks_the_first_to_finish_wins(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", unsupported)
-    raced = []
+    raced: list[bool] = []
 
     def other_process(done: int, total: int) -> None:
         if not raced:

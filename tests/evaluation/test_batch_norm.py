@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -25,7 +27,8 @@ class _Network(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.body(images)
+        result: torch.Tensor = self.body(images)
+        return result
 
 
 def _state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -47,7 +50,9 @@ def network() -> _Network:
 
 @pytest.mark.parametrize("mode", ["running", "batch", "standing"])
 @pytest.mark.parametrize("fails", [False, True])
-def test_network_is_left_as_it_was(network: _Network, mode: str, fails: bool) -> None:
+def test_network_is_left_as_it_was(
+    network: _Network, mode: Literal["running", "batch", "standing"], fails: bool
+) -> None:
     before = _state(network)
     flags = [module.training for module in network.modules()]
     momenta = [network.body[1].momentum, network.body[4].momentum]

@@ -102,7 +102,7 @@ def test_values_beyond_the_range_are_clamped_either_way(
 def test_images_kept_for_other_metrics_are_rounded(
     test_digits: ImageSet, pixels: FeatureExtractor, settings: Settings, tmp_path: Path
 ) -> None:
-    pictures = []
+    pictures: list[Any] = []
     evaluate(
         IndexedDraw(between_levels),
         reference=test_digits,

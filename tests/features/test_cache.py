@@ -52,6 +52,8 @@ def test_second_pass_comes_from_the_cache(test_digits: ImageSet, tmp_path: Path)
     assert first.features is not None
     assert again.features is not None
     np.testing.assert_array_equal(first.features, again.features)
+    assert isinstance(first.gaussian, Gaussian)
+    assert isinstance(moments.gaussian, Gaussian)
     np.testing.assert_array_equal(first.gaussian.covariance, moments.gaussian.covariance)
     assert moments.features is None
 
@@ -124,7 +126,11 @@ def test_racing_writers_and_readers_see_whole_files(tmp_path: Path) -> None:
         for _ in range(15):
             cache.save(_statistics(value))
             found = cache.load("key", features=False)
-            if found is None or not (found.gaussian.covariance == found.gaussian.mean[0]).all():
+            if (
+                found is None
+                or not isinstance(found.gaussian, Gaussian)
+                or not (found.gaussian.covariance == found.gaussian.mean[0]).all()
+            ):
                 problems.append(f"{value}: {found}")
 
     threads = [threading.Thread(target=work, args=(float(value),)) for value in range(1, 5)]

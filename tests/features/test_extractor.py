@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ def _random_inception() -> InceptionV3:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -183,7 +186,7 @@ def test_timm_model_from_a_weight_file(tmp_path: Path) -> None:
     import timm
 
     torch.manual_seed(0)
-    model = timm.create_model("resnet10t", pretrained=False).eval()
+    model: Any = timm.create_model("resnet10t", pretrained=False).eval()
     torch.save(model.state_dict(), tmp_path / "weights.pth")
     extractor = load_extractor("timm:resnet10t", weights=tmp_path / "weights.pth")
     images = _images(2)

@@ -15,9 +15,11 @@ from torch.testing import assert_close
 
 from contragan.core.errors import UserError
 from contragan.interop import studiogan
+from contragan.models import build_generator, build_trunk
+from contragan.models.discriminator import Discriminator
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "studiogan"
-TOLERANCE = {"atol": 1e-4, "rtol": 0.0}
+TOLERANCE: dict[str, Any] = {"atol": 1e-4, "rtol": 0.0}
 
 
 def case(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
@@ -110,10 +112,10 @@ def test_every_combination_maps_onto_distinct_names(
     asked = studiogan._Settings(settings)
     with torch.device("meta"):
         resolution = asked.resolution
-        generator = studiogan.build_generator(
+        generator = build_generator(
             asked.generator(), resolution=resolution, image_channels=3, num_classes=10
         )
-        trunk = studiogan.build_trunk(asked.trunk(), resolution=resolution, image_channels=3)
+        trunk = build_trunk(asked.trunk(), resolution=resolution, image_channels=3)
     g = their_state(generator, studiogan._generator_names(generator))
     d = their_state(trunk, studiogan._trunk_names(trunk))
     assert len(g) == len(generator.state_dict())
@@ -139,10 +141,8 @@ def test_every_head_maps(condition: str, layers: set[str], spectral: bool) -> No
     settings |= {"normalize_d_embed": condition != "AC", "d_embed_dim": 16}
     asked = studiogan._Settings(settings)
     source, target = (
-        studiogan.Discriminator(trunk, asked.head(trunk.feature_dim))
-        for trunk in (
-            studiogan.build_trunk(asked.trunk(), resolution=32, image_channels=3) for _ in range(2)
-        )
+        Discriminator(trunk, asked.head(trunk.feature_dim))
+        for trunk in (build_trunk(asked.trunk(), resolution=32, image_channels=3) for _ in range(2))
     )
     trunk_names = studiogan._trunk_names(source.trunk)  # type: ignore[arg-type]
     state = their_state(source, {f"trunk.{a}": b for a, b in trunk_names.items()} | studiogan._HEAD)

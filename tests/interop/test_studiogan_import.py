@@ -12,6 +12,8 @@ from torch.testing import assert_close
 
 from contragan import cli
 from contragan.interop.studiogan_import import count_classes, with_their_layers
+from contragan.models.biggan import BigGANGeneratorConfig
+from contragan.models.heads.auxiliary_classifier import AuxiliaryClassifierConfig
 from contragan.recipes.schema import load_recipe
 from contragan.runs.model import load
 from contragan.runs.run import open_run
@@ -131,11 +133,13 @@ def test_layers_that_releases_build_differently_are_read_off() -> None:
     classifier = load_recipe("cifar10/acgan")
     for state, bias in (({"linear2.bias": weight}, True), ({"linear2.weight": weight}, False)):
         found = with_their_layers(classifier, {}, state)
-        assert found.conditioning.bias is bias  # type: ignore[union-attr]
+        assert isinstance(found.conditioning, AuxiliaryClassifierConfig)
+        assert found.conditioning.bias is bias
     unconditional = load_recipe("cifar10/uncond-biggan")
     for state, inside in ((normalised, True), ({"blocks.0.0.bn1.weight": weight}, False)):
         found = with_their_layers(unconditional, state, {})
-        assert found.generator.latent_in_blocks is inside  # type: ignore[union-attr]
+        assert isinstance(found.generator, BigGANGeneratorConfig)
+        assert found.generator.latent_in_blocks is inside
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """NT-Xent, P-NCA, D2D-CE, augmented positives and the metric-learning losses."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from contragan.models.layers.factory import Layers
 
 Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
-EXACT = {"rtol": 1e-10, "atol": 1e-12}
+EXACT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
 LABEL = torch.tensor([0, 2, 1, 0, 2, 0, 3])
 """Three partners, two partners, and two classes of one sample."""
 
@@ -136,7 +137,7 @@ def test_proxy_classification_is_a_cross_entropy_beside_the_contrastive_term() -
         positives_in_numerator=True,
         same_class_negatives=True,
         projection_head="linear",
-        proxy_classification={"weight": 0.5, "temperature": 0.1},  # type: ignore[arg-type]
+        proxy_classification={"weight": 0.5, "temperature": 0.1},
     )
     torch.manual_seed(0)
     head = config.build(6, 3, Layers())

@@ -15,6 +15,7 @@ from contragan.evaluation.reference import ImageSet
 from contragan.features.extractor import FeatureExtractor
 from contragan.metrics.advice import Training, advice
 from contragan.metrics.findings import Kind
+from contragan.models.heads.contrastive import ContrastiveConfig
 from contragan.recipes.catalog import recipe_names
 from contragan.recipes.schema import load_recipe
 
@@ -36,7 +37,10 @@ def test_no_run_is_told_to_do_what_it_does() -> None:
         conditioning = recipe.conditioning
         for kind in LABEL_FAULTS:
             (text,) = advice({kind}, facts)
-            if conditioning.kind == "contrastive" and not conditioning.positives_in_numerator:
+            eq7 = isinstance(conditioning, ContrastiveConfig) and (
+                not conditioning.positives_in_numerator
+            )
+            if eq7:
                 assert "positives_in_numerator" not in text, name
             assert f"use conditioning.kind: {conditioning.kind}" not in text.lower(), name
 

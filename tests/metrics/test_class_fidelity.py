@@ -92,7 +92,8 @@ def test_permuted_classes_are_named(swapped: int) -> None:
     order[:swapped] = np.roll(order[:swapped], -1)
     found = _fidelity(_noisy(order[labels], 0.87), labels)
     assert found.verdict.permutation == {index: int(order[index]) for index in range(swapped)}
-    assert found.verdict.merged == found.verdict.lost == ()
+    assert found.verdict.merged == ()
+    assert found.verdict.lost == ()
     assert found.relabelled_accuracy > found.accuracy + 0.1
     assert set(_texts(found)) == {"permuted"}
     assert f"has permuted {swapped} of its 10 classes: a shows b (" in _texts(found)["permuted"]

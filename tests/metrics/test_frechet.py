@@ -22,7 +22,8 @@ def _samples(count: int, dim: int, seed: int, spread: float = 1.0) -> torch.Tens
     mix = torch.randn(dim, dim, generator=generator, dtype=torch.float64) / dim**0.5
     scale = torch.logspace(0, -2, dim, dtype=torch.float64)
     noise = torch.randn(count, dim, generator=generator, dtype=torch.float64)
-    return (noise * scale) @ mix * spread + torch.rand(dim, generator=generator)
+    value: torch.Tensor = (noise * scale) @ mix * spread + torch.rand(dim, generator=generator)
+    return value
 
 
 def _pytorch_fid(a: torch.Tensor, b: torch.Tensor) -> float:

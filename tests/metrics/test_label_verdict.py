@@ -24,7 +24,7 @@ def _probe(classes: int, rng: np.random.Generator, *, least: float) -> np.ndarra
     errors = rng.gamma(0.5, size=(classes, classes)) + 1e-12
     np.fill_diagonal(errors, 0)
     recall = rng.uniform(least, 1, classes)
-    shares = errors / errors.sum(1, keepdims=True) * (1 - recall)[:, None]
+    shares: np.ndarray = errors / errors.sum(1, keepdims=True) * (1 - recall)[:, None]
     np.fill_diagonal(shares, recall)
     return shares
 

@@ -66,12 +66,15 @@ def _flat(images: Pictures) -> np.ndarray:
 def _low_pass(images: Pictures) -> np.ndarray:
     """Features that overlook fine detail, as a network may."""
     coarse = _flat(images).reshape(*images.shape[:2], 6, 4, 6, 4).mean((3, 5))
-    return coarse.reshape(len(images), -1)
+    rows: np.ndarray = coarse.reshape(len(images), -1)
+    return rows
 
 
 def _detail(images: Pictures) -> np.ndarray:
     """Features that see little beside fine detail, as a network does in drawings."""
-    return np.abs(np.diff(images.astype(np.float32), axis=3)).mean(2).reshape(len(images), -1)
+    detail = np.abs(np.diff(images.astype(np.float32), axis=3)).mean(2)
+    rows: np.ndarray = detail.reshape(len(images), -1)
+    return rows
 
 
 def test_copies_stand_out_and_are_found() -> None:

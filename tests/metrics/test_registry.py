@@ -144,7 +144,7 @@ def test_a_score_that_its_metric_does_not_list_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Unlisted(Spread):
-        scores = ()
+        scores = ()  # type: ignore[assignment]
 
     monkeypatch.setitem(METRICS, "spread", Unlisted())
     with pytest.raises(UserError, match=r"Unlisted .* gave the score 'spread', which is not in"):

@@ -233,8 +233,8 @@ def test_channels_last_and_bfloat16(
         generator(z, label), trunk(torch.randn(4, 3, 32, 32))
         expected = generator.eval()(z, label)
         feature = trunk.eval()(expected)
-    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator.to(memory_format=torch.channels_last)
+    trunk.to(memory_format=torch.channels_last)
     images = generator(z, label)
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert_close(images, expected, atol=1e-5, rtol=1e-4)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum() / (a.norm() * b.norm())
+    value: Tensor = (a * b).sum() / (a.norm() * b.norm())
+    return value
 
 
 def nt_xent(embedding: Tensor, view: Tensor, temperature: float) -> Tensor:
@@ -76,7 +77,8 @@ def augmented_contrastive(
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return (a / a.norm() - b / b.norm()).norm()
+    value: Tensor = (a / a.norm() - b / b.norm()).norm()
+    return value
 
 
 def _partners(label: list[int], i: int) -> tuple[list[int], list[int]]:

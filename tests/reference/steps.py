@@ -43,7 +43,8 @@ def discriminator_loss(
     hinge = (1 - on_real.logit).clamp(min=0).mean() + (1 + on_fake.logit).clamp(min=0).mean()
     change = ((on_real.logit - on_copies.logit) ** 2).mean()
     change = change + ((on_real.embedding - on_copies.embedding) ** 2).mean()
-    return hinge + class_loss(on_real, proxies, real[1], temperature) + weight * change
+    value: Tensor = hinge + class_loss(on_real, proxies, real[1], temperature) + weight * change
+    return value
 
 
 def generator_loss(
@@ -55,7 +56,8 @@ def generator_loss(
 ) -> Tensor:
     """The mean logit, and the class loss on generated images."""
     on_fake = discriminator(*fake)
-    return -on_fake.logit.mean() + class_loss(on_fake, proxies, fake[1], temperature)
+    value: Tensor = -on_fake.logit.mean() + class_loss(on_fake, proxies, fake[1], temperature)
+    return value
 
 
 @torch.no_grad()

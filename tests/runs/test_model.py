@@ -13,7 +13,7 @@ from torch import nn
 import contragan
 from contragan.core.errors import UserError
 from contragan.models import Generator
-from contragan.recipes.gan import build
+from contragan.recipes.gan import build, build_unseeded_generator
 from contragan.runs import checkpoint as checkpoint_module
 from contragan.runs import model as model_module
 from contragan.runs.checkpoint import checkpoints, load_network
@@ -88,7 +88,7 @@ def test_only_the_generator_is_built_and_nothing_drawn(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices: list[str] = []
-    build_generator = model_module.build_unseeded_generator
+    build_generator = build_unseeded_generator
 
     def watched(*args: Any) -> Generator:
         generator = build_generator(*args)
@@ -129,7 +129,7 @@ def test_the_weights_are_those_of_the_file(run: Path) -> None:
 def test_buffers_that_a_state_leaves_out(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An extension's generator may have some; the meta device has no values for them."""
     plain = contragan.load(run).sample(num=10)
-    build_generator = model_module.build_unseeded_generator
+    build_generator = build_unseeded_generator
 
     def extended(*args: Any) -> Generator:
         generator = build_generator(*args)

@@ -3,10 +3,12 @@
 import errno
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import save
 from torch import Tensor
 
 from contragan.core.errors import UserError
@@ -52,9 +54,13 @@ def test_an_error_is_raised_once_by_what_comes_next() -> None:
 
 
 def test_a_snapshot_shares_nothing() -> None:
-    state = {"a": torch.zeros(2), "b": [torch.zeros(1), 3], "c": {"d": (torch.zeros(1), None)}}
+    state: dict[str, Any] = {
+        "a": torch.zeros(2),
+        "b": [torch.zeros(1), 3],
+        "c": {"d": (torch.zeros(1), None)},
+    }
     copy = snapshot(state)
-    for tensor in (state["a"], state["b"][0], state["c"]["d"][0]):  # type: ignore[index]
+    for tensor in (state["a"], state["b"][0], state["c"]["d"][0]):
         tensor.fill_(1)
     assert float(copy["a"].sum() + copy["b"][0] + copy["c"]["d"][0]) == 0
     assert copy["b"][1] == 3
@@ -67,7 +73,6 @@ def test_a_full_disk_stops_the_run_with_one_line(
     """The first checkpoint is whole, the second one fails on its thread, some iterations later."""
     from contragan.runs import checkpoint
 
-    serialize = checkpoint.serialize
     calls = 0
 
     def fill(state: dict[str, Tensor]) -> bytes:
@@ -75,7 +80,7 @@ def test_a_full_disk_stops_the_run_with_one_line(
         calls += 1
         if calls > 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return serialize(state)
+        return save(state)
 
     monkeypatch.setattr(checkpoint, "serialize", fill)
     recipe = load_recipe("digits/contragan", [*tiny, "training.total_iterations=100000"])

@@ -125,8 +125,10 @@ def test_the_auxiliary_classifier_of_the_paper(tiny: list[str]) -> None:
 def test_recipes_of_older_runs_mean_what_they_meant(tiny: list[str]) -> None:
     """Without the keys that are new, each has the value that was built in."""
     lines = dump_recipe(load_recipe("digits/acgan", tiny)).splitlines()
-    new = ("  bias:", "  latent_in_blocks:", "  conditional_batch_norm_spectral_norm:")
-    new += ("  rounding:", "  published_protocol:")
+    new = (
+        *("  bias:", "  latent_in_blocks:", "  conditional_batch_norm_spectral_norm:"),
+        *("  rounding:", "  published_protocol:"),
+    )
     assert sum(line.startswith(new) for line in lines) == len(new)
     older = parse_recipe("\n".join(line for line in lines if not line.startswith(new)), "older")
     gan = build(older, 10, seed=0)

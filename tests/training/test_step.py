@@ -73,10 +73,11 @@ def test_spectral_norm_iterates_once_a_network_and_update(tiny: list[str]) -> No
         for module in network.modules():
             if isinstance(module, SpectralNorm):
                 torch.nn.init.normal_(module.u)  # away from the fixed point
-    for update in (
+    updates: tuple[Callable[[], object], ...] = (
         lambda: step.discriminator_step(0, step.fetch(0)),
         lambda: step.generator_step(0),
-    ):
+    )
+    for update in updates:
         before = {name: deepcopy(network) for name, network in networks.items()}
         update()
         for name, network in networks.items():

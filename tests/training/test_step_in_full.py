@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -16,13 +17,15 @@ from contragan.augmentation.ada import AdaptiveConfig
 from contragan.augmentation.diff_augment import DiffAugmentConfig
 from contragan.core.transforms import flip_and_shift
 from contragan.data import BatchSource, LabelSampler, load_dataset
+from contragan.losses.regularizers.weight_clipping import WeightClipping
+from contragan.models.heads.contrastive import ContrastiveConfig
 from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe, load_recipe
 from contragan.training.objective import Objective
 from contragan.training.step import Step
 
 CPU = torch.device("cpu")
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 RATE = 0.05
 D_STEP, G_STEP = "discriminator step", "generator step"
 SETTINGS = [
@@ -93,7 +96,8 @@ def test_both_updates(tiny: list[str], parts: int) -> None:
     tint = Tint()
     step = make(recipe, tint, parts)
     generator, discriminator = deepcopy(step.gan.generator), deepcopy(step.gan.discriminator)
-    temperature = recipe.conditioning.temperature  # type: ignore[union-attr]
+    assert isinstance(recipe.conditioning, ContrastiveConfig)
+    temperature = recipe.conditioning.temperature
     count = recipe.training.batch_size // parts
     update = 3
 
@@ -156,8 +160,9 @@ def test_weights_are_clipped_after_an_update_of_the_discriminator(tiny: list[str
     before = weights(step.gan.generator)
     step.discriminator_step(0, step.fetch(0))
     (clipping,) = recipe.regularizers
+    assert isinstance(clipping, WeightClipping)
     largest = max(value.abs().max() for value in weights(step.gan.discriminator).values())
-    assert largest.item() == pytest.approx(clipping.bound)  # type: ignore[union-attr]
+    assert largest.item() == pytest.approx(clipping.bound)
     torch.testing.assert_close(weights(step.gan.generator), before, rtol=0, atol=0)
     assert max(value.abs().max() for value in before.values()) > 2 * largest
 
@@ -188,14 +193,16 @@ def test_augmented_positives_are_the_views_of_the_same_images(tiny: list[str]) -
     on_real, on_fake = discriminator(batch.images, batch.labels), discriminator(fake, draw.label)
     hinge = (1 - on_real.logit).clamp(min=0).mean() + (1 + on_fake.logit).clamp(min=0).mean()
     settings = recipe.conditioning
-    proxy = proxies(discriminator)[batch.labels] if settings.augmented_positives.proxy else None  # type: ignore[union-attr]
+    assert isinstance(settings, ContrastiveConfig)
+    assert settings.augmented_positives is not None
+    proxy = proxies(discriminator)[batch.labels] if settings.augmented_positives.proxy else None
     loss = hinge + augmented_contrastive(
         on_real.embedding,
         proxy,
         discriminator(copies, batch.labels).embedding,
         batch.labels.tolist(),
-        settings.temperature,  # type: ignore[union-attr]
-        settings.positives_in_numerator,  # type: ignore[union-attr]
+        settings.temperature,
+        settings.positives_in_numerator,
     )
     expected = slow.descend(discriminator, loss, RATE)
     step.discriminator_step(0, real)

@@ -160,7 +160,7 @@ def _train(
             batch = _augmented(_normalised(images[rows.to(images.device)]), config.flip)
             loss = F.cross_entropy(network(batch), labels[rows.to(labels.device)])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             step += 1

@@ -82,7 +82,7 @@ def _blocks(points: Tensor, mean: Tensor) -> list[_Block]:
         rows = (points[place] - mean.to(points.dtype)).float()
         norms = rows.square().sum(1)
         # oneDNN multiplies twice as fast as MKL does on AMD processors, and no slower on others.
-        use_onednn = on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        use_onednn = on_cpu and torch.backends.mkldnn.is_available()
         blocks.append(_Block(place, rows.to_mkldnn() if use_onednn else rows, norms))
     return blocks
 

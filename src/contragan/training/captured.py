@@ -37,7 +37,7 @@ class CUDARecorder:
     """Records CUDA graphs, each with a memory pool of its own."""
 
     def __init__(self) -> None:
-        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream()
 
     def warm(self, work: Callable[[], Terms]) -> Terms:
         """Run the function on a stream beside the current one, as recordings do."""

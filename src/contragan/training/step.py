@@ -231,7 +231,7 @@ class Step:
 
     def _backward(self, terms: Terms, totals: Terms) -> None:
         loss = torch.stack(list(terms.values())).sum() / self.accumulation_steps
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for name, term in terms.items():
             share = term.detach() / self.accumulation_steps
             totals[name] = totals[name] + share if name in totals else share

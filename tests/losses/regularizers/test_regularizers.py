@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from contragan.losses.regularizers.r1 import R1
 from contragan.losses.regularizers.weight_clipping import WeightClipping
 
 CPU = torch.device("cpu")
-EXACT = {"rtol": 1e-9, "atol": 1e-12}
+EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
 COUNT, SIDE = 4, 8
 
 
@@ -53,6 +54,16 @@ class Painter(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         return self.linear(z).tanh().unflatten(1, (2, SIDE, SIDE))  # type: ignore[no-any-return]
+
+
+def critic_of(context: Context) -> Critic:
+    assert isinstance(context.discriminator, Critic)
+    return context.discriminator
+
+
+def painter_of(context: Context) -> Painter:
+    assert isinstance(context.generator, Painter)
+    return context.generator
 
 
 def random(purpose: str) -> torch.Generator:
@@ -91,7 +102,7 @@ def agree(context: DiscriminatorContext, regularizer: Regularizer, expected: Ten
     (value,) = regularizer.discriminator_penalty(context).values()
     torch.testing.assert_close(value, expected, **EXACT)
     # Slopes depend on every weight but the last bias.
-    weights = [context.discriminator.conv.weight, context.discriminator.score.weight]
+    weights = [critic_of(context).conv.weight, critic_of(context).score.weight]
     mine = torch.autograd.grad(value, weights, retain_graph=True)
     theirs = torch.autograd.grad(expected, weights)
     for a, b in zip(mine, theirs, strict=True):
@@ -115,7 +126,7 @@ def test_dragan(context: DiscriminatorContext, form: str) -> None:
     if form == "studiogan":
         alpha = torch.rand(COUNT, 1, 1, 1, generator=draws).double()
     expected = 10 * slow.dragan(single(context), context.real.images, uniform, alpha)
-    agree(context, DRAGANPenalty(kind="dragan", weight=10, form=form), expected)  # type: ignore[arg-type]
+    agree(context, DRAGANPenalty(kind="dragan", weight=10, form=form), expected)
 
 
 def test_r1(context: DiscriminatorContext) -> None:
@@ -128,7 +139,7 @@ def test_penalties_pass_gradcheck(
     context: DiscriminatorContext, kind: type[GradientPenalty | DRAGANPenalty | R1]
 ) -> None:
     regularizer = kind(kind=kind.model_fields["kind"].annotation.__args__[0], weight=1.0)  # type: ignore[union-attr]
-    critic = context.discriminator
+    critic = critic_of(context)
 
     def penalty(weight: Tensor) -> Tensor:
         def forward(images: Tensor, label: Tensor) -> DiscriminatorOutput:
@@ -138,19 +149,19 @@ def test_penalties_pass_gradcheck(
         wrapped = replace(context, discriminator=forward)  # type: ignore[arg-type]
         return next(iter(regularizer.discriminator_penalty(wrapped).values()))
 
-    weight = critic.conv.weight.detach().clone().requires_grad_()  # type: ignore[union-attr]
+    weight = critic.conv.weight.detach().clone().requires_grad_()
     assert torch.autograd.gradcheck(penalty, weight)
 
 
 def test_a_flat_critic_has_a_finite_penalty_and_gradient(context: DiscriminatorContext) -> None:
-    nn.init.zeros_(context.discriminator.score.weight)  # type: ignore[union-attr,arg-type]
+    nn.init.zeros_(critic_of(context).score.weight)
     for regularizer in (
         GradientPenalty(kind="gradient_penalty", weight=1),
         DRAGANPenalty(kind="dragan", weight=1),
     ):
         (value,) = regularizer.discriminator_penalty(context).values()
         assert value.item() == pytest.approx(1.0)
-        gradient = torch.autograd.grad(value, context.discriminator.conv.weight)[0]  # type: ignore[union-attr]
+        gradient = torch.autograd.grad(value, critic_of(context).conv.weight)[0]
         assert gradient.isfinite().all()
 
 
@@ -203,7 +214,7 @@ def test_consistency(context: DiscriminatorContext) -> None:
     terms = Consistency(kind="consistency", weight=10).discriminator_penalty(context)
     expected = 10 * change(context, context.real.images, copies)
     torch.testing.assert_close(terms["consistency"], expected, **EXACT)
-    weight = context.discriminator.conv.weight  # type: ignore[union-attr]
+    weight = critic_of(context).conv.weight
     torch.testing.assert_close(
         torch.autograd.grad(terms["consistency"], weight)[0],
         torch.autograd.grad(expected, weight)[0],
@@ -216,7 +227,8 @@ def test_consistency_also_compares_class_logits(context: DiscriminatorContext) -
     plain, head = context.discriminator, nn.Linear(2 * SIDE * SIDE, 4).double()
 
     def classify(images: Tensor, label: Tensor) -> DiscriminatorOutput:
-        return replace(plain(images, label), class_logits=head(images.flatten(1)))
+        output: DiscriminatorOutput = plain(images, label)
+        return replace(output, class_logits=head(images.flatten(1)))
 
     label = context.real.labels
     real_output = classify(context.real.images, label)
@@ -276,11 +288,13 @@ def test_latent_consistency(context: DiscriminatorContext) -> None:
     (value,) = regularizer.discriminator_penalty(context).values()
     torch.testing.assert_close(value, 20 * change(context, context.fake.images, near), **EXACT)
     value.backward()
-    assert context.generator.linear.weight.grad is None  # type: ignore[union-attr]
+    assert painter_of(context).linear.weight.grad is None
     (value,) = regularizer.generator_penalty(context).values()
     torch.testing.assert_close(value, -0.5 * squared(context.generated, near), **EXACT)
     value.backward()
-    assert context.generator.linear.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
+    gradient = painter_of(context).linear.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
 
 
 def test_weight_clipping(context: DiscriminatorContext) -> None:
@@ -309,7 +323,7 @@ def test_latent_optimization_takes_every_step_and_differentiates_through_it(
     expected, cost = slow.optimized_latents(score, context.latent, 0.9, 0.1, moves)
     torch.testing.assert_close(latent, expected, **EXACT)
     torch.testing.assert_close(terms["latent_cost"], 0.1 * cost, **EXACT)
-    weights = [context.discriminator.conv.weight, context.generator.linear.weight]  # type: ignore[union-attr]
+    weights = [critic_of(context).conv.weight, painter_of(context).linear.weight]
     mine = torch.autograd.grad(latent.sin().sum() + terms["latent_cost"], weights)
     theirs = torch.autograd.grad(expected.sin().sum() + 0.1 * cost, weights)
     for a, b in zip(mine, theirs, strict=True):

@@ -63,7 +63,7 @@ def test_projection_joins_the_logit() -> None:
     head = head_of("projection")
     plain = features(1) @ head.adversarial.weight[0] + head.adversarial.bias
     own = head.embedding.weight[LABEL]  # type: ignore[union-attr, index]
-    inner = torch.stack([sum(a * b) for a, b in zip(own, features(1), strict=True)])  # type: ignore[arg-type]
+    inner = torch.stack([sum(a * b) for a, b in zip(own, features(1), strict=True)])
     torch.testing.assert_close(said(head, 1).logit, plain + inner)
 
 
@@ -73,7 +73,8 @@ def test_the_classifier_reads_real_images_and_generated_ones_where_asked() -> No
 
     def cross_entropy(seed: int, label: Tensor) -> Tensor:
         shares = head.classifier(features(seed)).exp()  # type: ignore[operator]
-        return -0.7 * (shares[torch.arange(COUNT), label] / shares.sum(1)).log().mean()
+        value: Tensor = -0.7 * (shares[torch.arange(COUNT), label] / shares.sum(1)).log().mean()
+        return value
 
     on_real, on_fake = cross_entropy(1, LABEL), cross_entropy(2, LABEL.flip(0))
     terms = head.discriminator_loss(real, fake)

@@ -67,7 +67,7 @@ def outcome(network: nn.Module, *inputs: Tensor) -> list[Tensor]:
     weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).sin().view_as(output)
     (output * weights).sum().backward()
     gradients = [parameter.grad for parameter in network.parameters()]
-    return [output, first.grad, *gradients]  # type: ignore[list-item]
+    return [output, first.grad, *gradients]
 
 
 @pytest.mark.parametrize("spectral_norm", [True, False])

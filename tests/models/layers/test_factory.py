@@ -1,14 +1,25 @@
 """Spectrally normalised layers: the estimate, its sharing and its batching."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import TypeVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from contragan.models.layers.factory import Layers, SharedWeights
+from contragan.models.layers.factory import (
+    Conv2d,
+    ConvTranspose2d,
+    Embedding,
+    Layers,
+    Linear,
+    SharedWeights,
+)
 from contragan.models.layers.spectral_norm import SpectralNorm
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @pytest.fixture(autouse=True)
@@ -28,33 +39,41 @@ def network(spectral_norm: bool = True) -> nn.Sequential:
     )
 
 
-def rescaled(module: nn.Module) -> nn.Module:
+def rescaled(module: Network) -> Network:
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=2.0)
     return module
 
 
+def effective(layer: nn.Module) -> Tensor:
+    """The weight that a pass of the layer uses."""
+    assert isinstance(layer, Conv2d | ConvTranspose2d | Linear | Embedding)
+    return layer.effective_weight()
+
+
 def largest_singular_value(weight: Tensor, transposed: bool = False) -> Tensor:
     matrix = (weight.transpose(0, 1) if transposed else weight).flatten(1)
-    return torch.linalg.matrix_norm(matrix, 2)
+    value: Tensor = torch.linalg.matrix_norm(matrix, 2)
+    return value
 
 
 @pytest.mark.parametrize("kind", ["conv2d", "conv_transpose2d", "linear", "embedding"])
 def test_normalised_weight_has_unit_norm_after_iterations(kind: str) -> None:
     layers = Layers(spectral_norm=True)
-    layer = {
+    makers: dict[str, Callable[[], nn.Module]] = {
         "conv2d": lambda: layers.conv2d(5, 7, 3),
         "conv_transpose2d": lambda: layers.conv_transpose2d(5, 7, 4, 2, 1),
         "linear": lambda: layers.linear(5, 7),
         "embedding": lambda: layers.embedding(5, 7),
-    }[kind]()
+    }
+    layer = makers[kind]()
     rescaled(layer)
     for _ in range(200):
         SharedWeights(layer).iterate()
     layer.eval()
     transposed = kind == "conv_transpose2d"
-    assert_close(largest_singular_value(layer.effective_weight(), transposed), torch.tensor(1.0))
-    assert largest_singular_value(layer.weight, transposed) > 2
+    assert_close(largest_singular_value(effective(layer), transposed), torch.tensor(1.0))
+    assert largest_singular_value(layer.get_parameter("weight"), transposed) > 2
 
 
 @pytest.mark.parametrize("transposed", [True, False])
@@ -145,9 +164,9 @@ def test_estimate_stays_float32_under_autocast() -> None:
     twin = deepcopy(net)
     with torch.autocast("cpu", torch.bfloat16):
         net(torch.randn(2, 3, 2, 2))
-        weight = net[0].effective_weight()
+        weight = effective(net[0])
     twin(torch.randn(2, 3, 2, 2))
-    twin[0].effective_weight()
+    effective(twin[0])
     assert weight.dtype == torch.float32
     assert_close(net.state_dict(), twin.state_dict(), atol=0.0, rtol=0.0)
 
@@ -155,7 +174,7 @@ def test_estimate_stays_float32_under_autocast() -> None:
 def test_new_layers_are_normalised_before_any_training_pass() -> None:
     for layer in network().eval()[:4]:
         transposed = isinstance(layer, nn.ConvTranspose2d)
-        weight = layer.effective_weight()
+        weight = effective(layer)
         assert_close(
             largest_singular_value(weight, transposed), torch.tensor(1.0), atol=0.5, rtol=0
         )
@@ -174,14 +193,14 @@ def test_kept_shared_weights_follow_their_weights(channels_last: bool) -> None:
     layers = Layers(spectral_norm=True)
     net = nn.Sequential(layers.conv_transpose2d(3, 4, 4, 2, 1), layers.conv2d(4, 2, 3))
     if channels_last:
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net.to(memory_format=torch.channels_last)
     shared = SharedWeights(net)
 
     def assert_current() -> None:
         twin = deepcopy(net)
         with shared(), SharedWeights(twin)():
             for mine, other in zip(net, twin, strict=True):
-                assert_close(mine.effective_weight(), other.effective_weight())
+                assert_close(effective(mine), effective(other))
         assert_close(net.state_dict(), twin.state_dict())
 
     assert_current()
@@ -189,10 +208,10 @@ def test_kept_shared_weights_follow_their_weights(channels_last: bool) -> None:
         for parameter in net.parameters():
             parameter.copy_(torch.randn_like(parameter))
     assert_current()
-    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    net.to(memory_format=torch.contiguous_format)
     assert_current()
     net.load_state_dict({k: v.clone() * 2 for k, v in net.state_dict().items()}, assign=True)
     assert_current()
     with shared():
-        net[1].effective_weight().sum().backward()
+        effective(net[1]).sum().backward()
     assert net[1].weight.grad is not None
