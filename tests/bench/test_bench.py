@@ -79,7 +79,7 @@ def test_more_work_takes_more_operations(tiny: list[str]) -> None:
 @pytest.mark.parametrize("batches", ["", "8,", "x", "1", "-4", "2.5"])
 def test_impossible_batches_are_refused(batches: str, tiny: list[str]) -> None:
     request = BenchRequest("digits/contragan", load_recipe("digits/contragan", tiny))
-    with pytest.raises(UserError, match=r"--batches .* is no whole number of two or more"):
+    with pytest.raises(UserError, match=r"--batches .* is not a whole number of two or more"):
         list(bench_batches(request, batches, Console(quiet=True)))
 
 

@@ -1,4 +1,4 @@
-"""The interface of an augmentation, which is also the one that changes nothing."""
+"""The interface of augmentations. The base class itself changes nothing."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AugmentationSettings(Config, ABC):
 class Augmentation:
     """Changes real and generated images alike before the discriminator sees them.
 
-    Differentiable in the images, so that the generator learns through it. This base class is no
-    augmentation at all.
+    Differentiable in the images, so that the generator learns through it. This base class
+    changes nothing.
     """
 
     capturable: ClassVar[bool] = True
@@ -39,10 +39,10 @@ class Augmentation:
         return images
 
     def observe(self, real_logit: Float[Tensor, " B"]) -> None:
-        """Take note of D's logits of augmented real images, once a part of a D update."""
+        """Take note of D's logits of augmented real images, once per part of a D update."""
 
     def adapt(self) -> None:
-        """Adapt to what was observed, once a D update."""
+        """Adapt to what was observed, once per D update."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on: tensors and plain values."""

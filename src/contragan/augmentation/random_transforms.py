@@ -1,6 +1,6 @@
 """The transformations of adaptive augmentation, each applied with one probability p.
 
-Geometry is one matrix an image from output to input coordinates ([-1, 1] along both axes), colour
+Geometry is one matrix per image from output to input coordinates ([-1, 1] along both axes), colour
 one 4x4 matrix on (red, green, blue, 1). Values are those of Karras et al. 2020, Appendix B.
 """
 

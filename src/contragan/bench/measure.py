@@ -32,7 +32,7 @@ from contragan.training.terms import TermMeter
 from contragan.training.train import make_step
 
 CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet": 1000}
-"""Classes of synthetic data, where they are not ten."""
+"""Number of classes of synthetic data, where it is not ten."""
 
 SYNTHETIC_BATCHES = 4
 
@@ -238,7 +238,7 @@ def bench_batches(
     """:func:`bench` at the recipe's batch size, or at each of some, written ``"16,64"``.
 
     Raises:
-        UserError: before anything runs where one of them is no batch size, and as bench does.
+        UserError: before anything runs where one of them is not a batch size, and as bench does.
     """
     for sized in [request] if batches is None else _sized(request, batches):
         yield bench(sized, console)
@@ -251,7 +251,7 @@ def _sized(request: BenchRequest, batches: str) -> list[BenchRequest]:
         size = int(word) if word.strip().isdecimal() else 0
         if size < 2 or size % training.accumulation_steps:
             raise UserError(
-                f"--batches {batches}: '{word.strip()}' is no whole number of two or more that "
+                f"--batches {batches}: '{word.strip()}' is not a whole number of two or more that "
                 f"training.accumulation_steps {training.accumulation_steps} divides; "
                 "write for example --batches 16,64"
             )
@@ -306,7 +306,7 @@ def synthetic(recipe: Recipe, num_classes: int) -> ImageDataset:
 
 
 def _run(request: BenchRequest, dataset: ImageDataset) -> Run:
-    """What the step's setup is told of a run; nothing of it is written."""
+    """A run for the step's setup; none of it is written."""
     counts = tuple(int(count) for count in dataset.class_counts)
     facts = DatasetFacts(dataset.name, dataset.class_names, counts, dataset.fingerprint, None)
     return Run(Path(), request.name, request.recipe, request.seed, facts)

@@ -50,7 +50,7 @@ def estimate_memory(recipe: Recipe, num_classes: int) -> MemoryEstimate:
     """Memory of the plain step, the larger of the two, beside the weights of both.
 
     The networks are built and run without storage, at two sizes of the batch, and what autograd
-    keeps is counted. Every regulariser, and the view of augmented positives, is taken for one more
+    keeps is counted. Every regulariser, and the view of augmented positives, counts as one more
     pass of the discriminator's and the generator's graphs.
     """
     with torch.device("meta"):
@@ -137,7 +137,7 @@ def _readable(count: int) -> str:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Begin anew to watch for the peak, where the system can."""
+    """Forget the peak so far, where the system can."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return

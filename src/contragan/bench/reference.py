@@ -1,6 +1,6 @@
 """A plain training step: what ours is measured against.
 
-It lies in the package rather than beside the other benchmarks because ``contragan bench`` runs it
+It is in the package and not with the other benchmarks because ``contragan bench`` runs it
 wherever the package is installed, and tests hold ours against it.
 """
 
@@ -23,9 +23,9 @@ class ReferenceStep(Step):
     """The two updates as they are usually written, with the losses and the draws of :class:`Step`.
 
     float32 in NCHW, every module in its usual form (:func:`set_plain`), real and generated images
-    in passes of their own, a power iteration of spectral norm at every forward pass, and a G step
-    that computes D's weight gradients to throw them away. G has no gradient in the D step: nobody
-    pays for that.
+    in separate passes, a power iteration of spectral norm at every forward pass, and a G step that
+    computes D's weight gradients only to drop them. The D step does not compute gradients of G:
+    usual steps do not either.
     """
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ def to_table(result: BenchResult) -> Table:
         )
     plain, ours = result.reference_flops, result.flops
     table.add_row(
-        "FLOPs an iteration", f"{ours / 1e9:.4g} G", f"{plain / 1e9:.4g} G", f"{plain / ours:.2f}x"
+        "FLOPs per iteration", f"{ours / 1e9:.4g} G", f"{plain / 1e9:.4g} G", f"{plain / ours:.2f}x"
     )
     table.add_section()
     split = result.split_seconds()
@@ -52,7 +52,7 @@ SHOWN_OPERATORS = 15
 def operators_table(operators: list[Operator]) -> Table:
     """The operators that an iteration spends most of its time in, and the rest in one row."""
     table = Table(title="an iteration by operator, as profiled", title_justify="left")
-    for column in ("", "calls", "time", "share", "a call"):
+    for column in ("", "calls", "time", "share", "per call"):
         table.add_column(column, justify="left" if not column else "right")
     total = sum(operator.seconds for operator in operators)
 

@@ -294,7 +294,7 @@ def _trunk_names(trunk: Trunk) -> dict[str, str]:
         inner = {"conv1": "conv0", "norm1": "bn0", "conv2": "conv1", "norm2": "bn1"}
         return {"conv": "conv1", "norm": "bn1"} | _block_names(trunk, inner)
     inner = _RESIDUAL | {"shortcut_norm": "bn0", "norm1": "bn1", "norm2": "bn2"}
-    # Their first block has no leading norm, and so counts its norms from one earlier.
+    # Their first block lacks the leading norm, so its norms are numbered one lower.
     return _block_names(trunk, inner) | {"blocks.0.norm2": "blocks.0.0.bn1"}
 
 

@@ -1,4 +1,4 @@
-"""A run from PyTorch-StudioGAN's checkpoints, which samples, scores and trains on like any."""
+"""A run from PyTorch-StudioGAN's checkpoints: it samples, scores and trains on like any other."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def import_run(request: ImportRequest) -> Run:
     """Write a run with the checkpoints' weights, built from the recipe, at iteration 0.
 
     The written recipe has that software's batch-norm eps (1e-4) in place of the recipe's, and the
-    layers that its releases build otherwise as the checkpoints have them. Class names come from the
-    data set where its folder is given; else classes are numbered.
+    layers that its releases build differently as the checkpoints have them. Class names come from
+    the data set where its folder is given; else classes are numbered.
 
     Raises:
         UserError: files that cannot be read, tensors that do not map, or a folder that is taken.

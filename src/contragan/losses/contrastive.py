@@ -12,7 +12,7 @@ from contragan.losses.base import EmbeddingLoss, Partner
 from contragan.losses.pairs import Pairs, unit
 
 CONTRADICTION = (
-    "positives_in_numerator needs same_class_negatives: the numerator's samples must also stand in "
+    "positives_in_numerator needs same_class_negatives: the numerator's samples must also be in "
     "the denominator. Set same_class_negatives: true for Eq. 8, or positives_in_numerator: false"
 )
 
@@ -53,7 +53,7 @@ class ConditionalContrastiveLoss(EmbeddingLoss):
     Args:
         temperature: t > 0.
         positives_in_numerator: Eq. 8 where true, Eq. 7 where false.
-        same_class_negatives: whether samples of i's own class stand in the denominator.
+        same_class_negatives: whether samples of i's own class are in the denominator.
 
     Raises:
         ValueError: for a temperature that is not positive, or positives in the numerator that are

@@ -17,7 +17,7 @@ class D2DCELoss(EmbeddingLoss):
 
     p_i = min(cosine to the own proxy - positive_margin, 0) / t, so that an image close enough to
     its proxy is pulled no further, and s_ik = max(cosine - negative_margin, 0) / t, so that images
-    far enough apart are pushed no further. No sample of i's own class stands in it. The published
+    far enough apart are pushed no further. Samples of i's own class are left out. The published
     margins are .98 and .02.
 
     Source: Kang et al. 2021 (ReACGAN), Eq. 8.

@@ -1,8 +1,9 @@
 """Metric-learning losses that the paper names as candidates: pairs, triplets, N-pairs.
 
-None has class proxies: nothing but the order of the batch tells the classes apart, so these may
-well permute labels; they are here to be compared. Each is a mean over the batch's samples, 0 for a
-sample without a partner, so that several processes give the single process's value.
+None has class proxies. They use only whether two images share a class, not which class it is, so a
+generator may permute the labels; they are here for comparison. Each is a mean over the batch's
+samples, 0 for a sample without a partner, so that several processes give the single process's
+value.
 """
 
 from __future__ import annotations

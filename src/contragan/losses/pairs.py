@@ -1,4 +1,4 @@
-"""Every sample of a batch beside every sample of all processes."""
+"""Every sample of a batch compared with every sample of all processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class _Gram(torch.autograd.Function):
 
 
 class Pairs:
-    """Each own sample beside every sample of all processes: who is itself, who shares its class.
+    """Each own sample compared with every sample of all processes.
+
+    The masks say which sample is itself, and which share its class.
 
     ``cosine`` (B, N), ``is_self`` and ``same_class`` (B, N) over N samples of all processes.
     """

@@ -51,8 +51,8 @@ class ProxyNCALoss(EmbeddingLoss):
 class ProxyClassificationLoss(EmbeddingLoss):
     """Cross-entropy of the softmax over all classes' proxies of cosine over ``temperature``.
 
-    Beside 2C it is the remedy for permuted labels: Eq. 8's ratio can be made small by gathering a
-    label's samples anywhere; this term can only be made small at the right proxy.
+    Added to 2C it cures permuted labels. Eq. 8 becomes small wherever a label's samples gather;
+    this term becomes small only at the right proxy.
 
     Example:
         >>> import torch

@@ -18,7 +18,7 @@ from contragan.models.layers.normalization import TrunkNormalization
 class GeneratorSettings(Config, ABC):
     """Settings of every generator, and how to build it.
 
-    ``channels`` is the width that all layers are multiples of. ``attention_after_block`` counts
+    The width of every layer is a multiple of ``channels``. ``attention_after_block`` counts
     from 1. ``conditional: false`` is a generator that ignores labels. ``batch_norm_momentum`` is
     that of batch norms with parameters of their own, ``conditional_batch_norm_momentum`` that of
     batch norms driven by the label (and, in BigGAN, the latent). ``spectral_norm`` covers the gains
@@ -53,7 +53,7 @@ class GeneratorSettings(Config, ABC):
 class TrunkSettings(Config, ABC):
     """Settings of every discriminator trunk, and how to build it.
 
-    ``batch_norm_*`` matter to ``normalization: batch``, ``batch_norm_eps`` also to ``layer``.
+    ``normalization: batch`` uses ``batch_norm_*``; ``layer`` uses ``batch_norm_eps`` only.
     """
 
     kind: str
@@ -130,7 +130,7 @@ def check_attention(network: str, after_block: int | None, widths: Sequence[int]
 
 
 def check_resolution(network: str, resolution: int, supported: Sequence[int]) -> None:
-    """Raises ValueError where ``resolution`` is none of ``supported``."""
+    """Raises ValueError where ``resolution`` is not one of ``supported``."""
     if resolution not in supported:
         names = ", ".join(str(size) for size in supported)
         raise ValueError(f"the {network} has no layout for resolution {resolution}; use {names}")

@@ -21,7 +21,7 @@ def evaluation_mode(
     forward: Callable[[], object] | None = None,
     batches: int = 16,
 ) -> Iterator[None]:
-    """Puts ``network`` in evaluation mode and leaves it exactly as it was, also after an error.
+    """Puts ``network`` in evaluation mode and leaves it exactly as it was, even after an error.
 
     ``running`` uses the moving averages of training; ``batch`` those of each batch that passes
     (the result then depends on the batch size); ``standing`` the mean over ``batches`` calls of

@@ -58,7 +58,7 @@ def recipe_text(name: str) -> str:
             raise UserError(f"cannot read the recipe file {path}: {error}") from error
     raise UserError(
         f"unknown recipe '{name}'{nearest(name, recipe_names())} "
-        "`contragan recipes` lists all; a path ending in .yaml reads a file of yours"
+        "`contragan recipes` lists all; a path ending in .yaml reads your own file"
     )
 
 

@@ -19,18 +19,18 @@ else:
 
 
 class EvaluationConfig(Config):
-    """What is compared with what: everything that a score depends on, beside the model.
+    """What is compared with what: everything that a score depends on, apart from the model.
 
     ``num_images`` None means as many as the reference has. ``reference`` is the split of the real
     images. ``labels`` of the generated ones follow the reference's class counts (``reference``),
     are as many of each class as can be (``uniform``), or are drawn one by one, each class as likely
     as another (``random``). ``rounding`` rounds generated images to the 256 levels of a file before
-    features are taken; reference images come from files and have no others.
+    features are taken; reference images come from files and are rounded already.
     ``resize`` None is the extractor's own. ``precision`` bfloat16 is faster where the processor has
     it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). Of ``metrics``,
     ``inception_score`` and ``classifier_score`` are one formula, called by the first name with
     Inception's features and by the second with any others. ``probe_images`` bounds
-    the real images that the linear probe is fitted to (None: all). ``batch_size`` matters to the
+    the real images that the linear probe is fitted to (None: all). ``batch_size`` changes the
     score only with ``batch_norm: batch`` or ``standing``. The numbers of subsets, splits and
     neighbours are the published ones.
     """
@@ -114,7 +114,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 def named_protocol(name: str, **changes: Any) -> EvaluationConfig:
     """The protocol called ``name``, with ``changes`` to single settings.
 
-    A changed protocol no longer bears the name alone: the changes are written behind it.
+    A changed protocol's name lists the changes.
     UserError for an unknown name.
     """
     if name not in PROTOCOLS:
@@ -128,8 +128,8 @@ def named_protocol(name: str, **changes: Any) -> EvaluationConfig:
 def in_todays_terms(protocol: dict[str, Any]) -> dict[str, Any]:
     """A stated protocol as today's version would state it, for records of earlier versions.
 
-    They rounded always, and their ``contragan-paper`` was another: each batch's own statistics, as
-    many labels of each class, rounding.
+    They always rounded, and their ``contragan-paper`` differed: each batch's own statistics,
+    equally many labels of each class, rounding.
     """
     if "rounding" in protocol:
         return protocol

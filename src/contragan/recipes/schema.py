@@ -72,7 +72,7 @@ class TrainingConfig(Config):
 
 
 class ReferenceConfig(Config):
-    """Where the settings come from, and the published score to stand beside ours.
+    """Where the settings come from, and the published score to show beside ours.
 
     ``published_fid`` is the best evaluation of a run, as published, under the named protocol
     ``published_protocol``. ``note`` says what differs here from the published settings.
@@ -205,10 +205,10 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 
 
 def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Recipe:
-    """Parse a recipe's YAML text; ``name`` stands in messages."""
+    """Parse a recipe's YAML text; ``name`` is for messages."""
     raw = _parse_yaml(text, f"recipe {name}")
     if not isinstance(raw, dict):
-        raise UserError(f"recipe {name} is no mapping of settings")
+        raise UserError(f"recipe {name} is not a mapping of settings")
     for override in overrides or []:
         _apply(raw, override)
     try:
@@ -216,9 +216,9 @@ def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Re
         return Recipe.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         raise UserError(f"recipe {name}: {_explain(error)}") from error
-    except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a circle
+    except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a cycle
         raise UserError(
-            f"recipe {name}: a value is of no type a recipe can hold ({error})"
+            f"recipe {name}: a value has a type that a recipe cannot hold ({error})"
         ) from error
 
 

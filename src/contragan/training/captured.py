@@ -29,7 +29,7 @@ class Recorder(Protocol):
     def record(
         self, work: Callable[[], Terms], generators: Iterable[torch.Generator]
     ) -> Callable[[], Terms]:
-        """A function that does the same to the same tensors, with the generators' states then."""
+        """A function that repeats the work on the same tensors, with the generators' new states."""
         ...
 
 
@@ -73,7 +73,7 @@ class CapturedStep(Step):
     and is seeded anew before each update, so the numbers are those of :class:`Step`. The terms that
     an update returns are overwritten by the network's next one.
 
-    Where the recording fails, ``tell`` gets one line of reason and the step goes on as it was.
+    Where the recording fails, ``tell`` gets one line that says why, and the step runs eagerly.
     """
 
     recorder: Recorder = field(default_factory=CUDARecorder)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 WELL_ENOUGH = (5.0, 10)
-"""Seconds and iterations after which the speed is known well enough, ..."""
+"""Seconds and iterations after which the speed is known well enough: a forecast is made."""
 
 AT_LEAST = (30.0, 1)
-"""... or after which it must do."""
+"""Seconds and iterations after which a forecast is made even of a few slow iterations."""
 
 
 class Forecast:
     """Measures iterations, all but the first, and evaluations.
 
-    ``evaluations`` is how many are still to be made. They are counted as soon as one was timed,
-    then in a second line.
+    ``evaluations`` is how many are still to be made. As soon as one was timed, a second
+    line counts them.
     """
 
     def __init__(self, total: int, begin: int) -> None:

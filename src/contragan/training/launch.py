@@ -36,7 +36,7 @@ class Launch:
     address: str = "127.0.0.1"
     port: int | None = None
     others: str = ""
-    """What to look at where the others do not come."""
+    """What to look at if the others do not come."""
 
     @property
     def place(self) -> str:
@@ -103,9 +103,9 @@ def _by_variables(env: Environment) -> Launch | None:
 
 
 def _by_slurm(env: Environment) -> Launch | None:
-    """A task of SLURM; a shell within an allocation is none.
+    """A task of SLURM; a shell within an allocation is not a task.
 
-    What ``srun`` says of its own step counts more than what was said of the whole job.
+    What ``srun`` says about its own step overrides what was said about the whole job.
     """
     tasks = _first(env, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
     if tasks is None or "SLURM_PROCID" not in env:

@@ -72,11 +72,11 @@ class Seconds:
 class Loop:
     """Runs a :class:`Step` from ``iteration`` to the recipe's end, or until told to stop.
 
-    ``evaluate`` scores the generator that users get (the moving average where there is one), and
-    ``draw_samples`` writes a picture of it; both belong to the first process. Checkpoints are
-    copied to main memory at once and written beside the iterations that follow. They are saved
-    before they are evaluated, so that an evaluation that fails loses no iteration; what it led to
-    is noted in the checkpoint afterwards, and where that note is missing, a resumed run makes the
+    ``evaluate`` scores the generator that users get (the moving average where there is one), each
+    process its share, and ``draw_samples`` writes a picture of it on the first process. Checkpoints
+    are copied to main memory at once and written while the next iterations run. They are saved
+    before they are evaluated, so that a failed evaluation does not lose any iteration. What it led
+    to is noted in the checkpoint afterwards; where that note is missing, a resumed run makes the
     evaluation again.
     """
 
@@ -261,7 +261,7 @@ class Loop:
 
     def _note_evaluation(self, better: bool) -> None:
         path, due = self._path(self.iteration), self._evaluation_due
-        # The last iteration is evaluated even where no longer run would be.
+        # The last iteration is always evaluated; a longer run may not evaluate it here.
         facts = {"best": self.best, "best_iteration": self.best_iteration, "extra": not due}
 
         def write() -> None:
@@ -329,7 +329,8 @@ class Loop:
     def mark_best(self) -> None:
         """Point ``best`` to the best checkpoint of this run so far, as the trainer's state has it.
 
-        It may name another after a kill, or the extra evaluation at the end of a shorter run.
+        The file may name another after a kill, or after the extra evaluation at a shorter run's
+        end.
         """
         if self.best_iteration is not None and self._path(self.best_iteration).is_dir():
             mark_best(self.checkpoints, self._path(self.best_iteration))

@@ -25,13 +25,13 @@ from contragan.core.errors import UserError
 from contragan.training.launch import Launch
 
 SAY_AFTER_SECONDS = 5.0
-"""How long to wait for other processes without a word."""
+"""How long to wait for other processes before saying so."""
 
 
 class Joined(ClusterEnvironment):
     """Processes that something else started, as Lightning's Fabric sees them.
 
-    Each is a machine of its own with one device: so machines may have unlike numbers of processes,
+    Each counts as a machine with one device, so machines may have different numbers of processes,
     and a process may see all of a machine's GPUs or only its own.
     """
 
@@ -60,13 +60,13 @@ class Joined(ClusterEnvironment):
         return self._launch.world_size
 
     def set_world_size(self, size: int) -> None:
-        """It is the launcher's to say."""
+        """Ignored: the launcher decides."""
 
     def global_rank(self) -> int:
         return self._launch.rank
 
     def set_global_rank(self, rank: int) -> None:
-        """It is the launcher's to say."""
+        """Ignored: the launcher decides."""
 
     def local_rank(self) -> int:
         return 0
@@ -85,7 +85,7 @@ def start(
     """
     for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # A little more, so that it is this module that says what is missing.
+    # A little longer, so that the message of this module comes first.
     timeout = timedelta(minutes=wait_minutes, seconds=10)
     is_ours = launch.launcher is None
     fabric = Fabric(
@@ -148,7 +148,7 @@ def _threads(processes: int) -> int:
 
 
 def _wait(fabric: Fabric, launch: Launch, wait_minutes: float, console: Console) -> None:
-    """Launch on a thread: PyTorch waits for the other processes deaf to signals."""
+    """Launch on a thread: while PyTorch waits for other processes it ignores signals."""
     problems: list[Exception] = []
 
     def work() -> None:
@@ -192,7 +192,7 @@ def _wait(fabric: Fabric, launch: Launch, wait_minutes: float, console: Console)
 
 @contextmanager
 def losses_explained() -> Iterator[None]:
-    """The end of another process inside becomes one line."""
+    """Turn the error that another process's end causes here into one line."""
     try:
         yield
     except RuntimeError as error:

@@ -33,7 +33,7 @@ class Earlier:
 
     ``checkpoint`` is None where the run was stopped before its first. ``dataset`` is what the run
     began with, under the class names of the checkpoint: a network knows its classes by their
-    places only.
+    positions only.
     """
 
     dataset: DatasetFacts
@@ -114,7 +114,7 @@ def find_checkpoint(saved: Run, console: Console) -> Earlier:
 def same_data(
     saved: DatasetFacts, found: DatasetFacts, run: Path, console: Console
 ) -> DatasetFacts:
-    """The facts of a resumed run's data, which keeps its class names whatever happens.
+    """The facts of a resumed run's data, which always keeps its class names.
 
     Raises:
         UserError: the data has another number of classes.
@@ -131,6 +131,6 @@ def same_data(
         note(
             console,
             f"note: the training data is not what {run} began with; the run goes on with what "
-            "--data holds now, and is not the run it would have been",
+            "--data holds now, so its results will differ",
         )
     return found

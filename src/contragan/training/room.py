@@ -1,4 +1,4 @@
-"""Too large a recipe is one clear line, where possible before anything is written."""
+"""Say in one line that a recipe is too large, if possible before anything is written."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def weight_bytes(network: nn.Module) -> int:
 
 @contextmanager
 def memory_explained() -> Iterator[None]:
-    """Out of memory inside becomes a UserError that names the settings to change."""
+    """Turn running out of memory into a UserError that names the settings to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""What a run stands on: its request, its processes, its data and its features."""
+"""What a run needs before it starts: its request, processes, data and features."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ StepKind = Literal["eager", "compiled", "captured"]
 
 @dataclass(frozen=True)
 class Request:
-    """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as it was started."""
+    """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as launched."""
 
     name: str
     recipe: Recipe
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run stands on: its processes, its data, and the features it is scored by, if it is."""
+    """What a run needs: its processes, its data, and features if it is to be scored."""
 
     fabric: Fabric
     run: Run
@@ -161,7 +161,7 @@ def load(
 
 
 def on_first(fabric: Fabric, work: Callable[[], T | None]) -> T | None:
-    """What ``work`` returns on the first process, on all; a UserError there is one on all."""
+    """Do ``work`` on the first process, and return its result, or raise its error, on all."""
     result: T | None = None
     with Ranks.current().fail_together():
         if fabric.global_rank == 0:
@@ -171,7 +171,7 @@ def on_first(fabric: Fabric, work: Callable[[], T | None]) -> T | None:
 
 
 def on_all(fabric: Fabric, work: Callable[[], T]) -> T:
-    """What ``work`` returns, done on the first process first; a UserError on one is one on all."""
+    """Do ``work`` on all processes, the first one first; a UserError on one is raised on all."""
     problem: UserError | None = None
     with fabric.rank_zero_first():
         try:
@@ -185,7 +185,7 @@ def on_all(fabric: Fabric, work: Callable[[], T]) -> T:
 
 
 def features_to_score(recipe: Recipe, device: torch.device) -> FeatureExtractor | None:
-    """The feature extractor of the run's evaluations; None where it makes none."""
+    """The feature extractor of the run's evaluations; None where it is never evaluated."""
     training = recipe.training
     if training.evaluate_every_iterations is None and not training.evaluate_at_start:
         return None
@@ -205,7 +205,7 @@ def start_processes(request: Request, console: Console) -> Fabric:
 
 
 def bf16_is_fast(device: torch.device) -> bool:
-    """Whether a device computes in bf16 itself: emulated, it is slower than fp32."""
+    """Whether a device has bf16 arithmetic; emulated bf16 is slower than fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -88,13 +88,13 @@ class Step:
                 f"{self.accumulation_steps} parts"
             )
         self.part_size = share
-        # Batch statistics of a mixed batch are neither real's nor generated images'.
+        # In one pass, batch norm would mix the statistics of real and of generated images.
         self.one_pass = not has_batch_statistics(self.gan.discriminator)
         networks = (self.gan.generator, self.gan.discriminator)
         self._shared_weights = [SharedWeights(network) for network in networks]
 
     def settings(self) -> dict[str, Any]:
-        """What a :class:`Step` is made of, for one of another kind on the same networks."""
+        """The fields of a :class:`Step`, to make a step of another kind on the same networks."""
         return {setting.name: getattr(self, setting.name) for setting in fields(Step)}
 
     def counters(self, update: int, part: int, *purpose: str) -> tuple[int | str, ...]:
@@ -191,7 +191,7 @@ class Step:
         return self.objective.discriminator_terms(context)
 
     def _compare(self, real: Batch, fake: Batch) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """The discriminator on real and on generated images, in one pass where it may be."""
+        """The discriminator on real and on generated images, in one pass where possible."""
         discriminator = self.gan.discriminator
         if not self.one_pass:
             return (

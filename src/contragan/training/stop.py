@@ -10,10 +10,10 @@ from types import FrameType
 
 
 class Stop:
-    """Tells whether to stop, and why; a second signal ends the process at once.
+    """Says whether to stop, and why; a second signal ends the process at once.
 
-    ``abandoned`` says whether whoever read the output has gone, as ``| head`` does when it has
-    seen enough. Other programs end then, and so does training, but it saves as for a signal.
+    ``abandoned`` says whether the reader of the output has gone, as ``| head`` does when it has
+    seen enough. Training then stops and saves, as after a signal.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM within this context instead of dying of them."""
+        """Note SIGINT and SIGTERM within this context instead of being ended by them."""
 
         def note(number: int, frame: FrameType | None) -> None:
             if self.signal is not None:

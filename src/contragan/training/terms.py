@@ -1,4 +1,4 @@
-"""Loss terms of many iterations, summed on the device and read out seldom."""
+"""Loss terms of many iterations, summed on the device and rarely read back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NonFiniteLoss(UserError):
 
 
 class TermMeter:
-    """Mean of each named term since the last read, without a trip to the host in between.
+    """Mean of each named term since the last read, without reading it back in between.
 
     Also remembers on the device the first iteration at which a term was not finite.
     """

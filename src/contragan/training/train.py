@@ -55,7 +55,7 @@ class Outcome:
         if self.scores:
             lines.append("  ".join(f"{name} {value:.4g}" for name, value in self.scores.items()))
         if self.last_grid:
-            lines.append(f"pictures: {self.last_grid} (a row a class)")
+            lines.append(f"pictures: {self.last_grid} (one row per class)")
         lines.append(f"run: {self.folder}")
         if self.stopped:
             lines.append("go on: the same command with --resume")
@@ -69,7 +69,7 @@ def train(request: Request, console: Console) -> Outcome:
         UserError: bad data, a folder that holds another run, features that cannot be had, networks
             that do not fit, a loss not finite, a full disk.
     """
-    # Several processes must stop at one iteration: there, the run goes on without its reader.
+    # Several processes must stop at the same iteration, so they go on without their reader.
     stop = Stop(request.max_minutes, lambda: world_size() == 1 and is_abandoned(console))
     with losses_explained():
         setup = set_up(request, console)
@@ -116,7 +116,7 @@ def complete(loop: Loop, stop: Stop) -> str | None:
 
 
 def wire(setup: Setup, request: Request) -> Loop:
-    """Build everything that trains, and take up where a checkpoint left off; writes nothing."""
+    """Build everything that trains, and load the checkpoint of a resumed run; writes nothing."""
     fabric, run = setup.fabric, setup.run
     training = run.recipe.training
     check_room(run.recipe, run.dataset.num_classes, fabric.device)
@@ -150,7 +150,7 @@ def wire(setup: Setup, request: Request) -> Loop:
 
 
 def claim(setup: Setup, loop: Loop) -> None:
-    """Write the run's folder, now that all that can be wrong with a request has been looked at."""
+    """Write the run's folder, now that everything about the request has been checked."""
     run = setup.run
     if setup.fabric.global_rank == 0:
         run.write(environment(setup.fabric))
@@ -160,7 +160,7 @@ def claim(setup: Setup, loop: Loop) -> None:
 
 
 def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
-    """What scores a run's generator."""
+    """The evaluator of a run's generator."""
     assert setup.extractor is not None, "a run that is evaluated has loaded its features"
     return Evaluator(
         generator,
@@ -214,7 +214,7 @@ def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> St
 
 
 def faster(step: Step, kind: StepKind, console: Console) -> Step:
-    """The step run in another way, or as it is, with one line of reason, where that cannot be."""
+    """The step run in another way; as it is, with one line that says why, where that cannot be."""
     if kind == "eager":
         return step
     device = step.fabric.device
@@ -259,11 +259,11 @@ def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
 
 
 def score(evaluator: Evaluator, iteration: int) -> Score:
-    """Evaluate, each process its share, and say what the loop needs of the record."""
+    """Evaluate, each process its share, and return what the loop needs of the record."""
     record = evaluator(iteration)
     shown = {title: record.values[name] for name, title in SHOWN.items() if name in record.values}
     lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
-    # What an untrained generator lacks is no news.
+    # No warnings at iteration 0: every untrained generator fails these checks.
     warnings = record.warnings if iteration else ()
     return Score(record.values.get("frechet_distance"), shown, lines, warnings)
 
@@ -272,7 +272,7 @@ GRID_COLUMNS = 10
 
 
 def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
-    """A sample grid: a row a class (the first 20 classes), the same latents every time."""
+    """A sample grid: one row per class (the first 20), with the same latents every time."""
     rows = min(run.dataset.num_classes, GRID_ROWS)
     labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS)
     training = generator.training

@@ -36,7 +36,7 @@ class Context(Players):
     """A part of an update as its penalties see it: the generator's step.
 
     ``fake`` are the generated images after augmentation, from ``latent`` (B, Z), and
-    ``fake_output`` what the discriminator said of them.
+    ``fake_output`` is the discriminator's output for them.
     """
 
     latent: Tensor
@@ -47,7 +47,7 @@ class Context(Players):
 
 @dataclass(frozen=True)
 class DiscriminatorContext(Context):
-    """Adds the real images, after augmentation, and what the discriminator said of them."""
+    """Adds the real images, after augmentation, and the discriminator's output for them."""
 
     real: Batch
     real_output: DiscriminatorOutput
@@ -62,7 +62,7 @@ class Regularizer(Config):
     kind: str
 
     needs_independent_samples: ClassVar[bool] = False
-    """Whether it differentiates D by each image, which D's batch norm would make a mixture."""
+    """Whether it takes D's gradient per image, which batch norm in D would mix over the batch."""
 
     def optimize_latents(
         self, players: Players, latent: Tensor, label: Tensor
@@ -90,14 +90,14 @@ def twice_differentiable(like: Tensor) -> Iterator[None]:
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """In float32, or as wide as it is."""
+    """In float32 or wider."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def input_gradient(
     discriminator: nn.Module, images: Float[Tensor, "B C H W"], label: Tensor
 ) -> Float[Tensor, "B N"]:
-    """Gradient of each image's logit by that image, flattened; differentiable itself."""
+    """Gradient of each logit with respect to its image, flattened; itself differentiable."""
     with twice_differentiable(images), torch.enable_grad():
         points = wide(images.detach()).requires_grad_()
         logit = discriminator(points, label).logit

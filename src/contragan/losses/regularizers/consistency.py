@@ -1,4 +1,4 @@
-"""Consistency regularisation: what D says must not change with small changes of its input."""
+"""Consistency regularisation: D's output must not change with small changes of its input."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class BalancedConsistency(Regularizer):
 
 
 class LatentConsistency(Regularizer):
-    """zCR: D is to ignore a small change of the latent, G is to show it.
+    """zCR: D should ignore a small change of the latent, and G should show it.
 
     With z' = z + sigma n, n Gaussian, the D step adds discriminator_weight * |D(G(z)) - D(G(z'))|^2
     and the G step adds -generator_weight * |G(z) - G(z')|^2 (mean over pixels).

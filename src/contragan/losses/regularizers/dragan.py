@@ -20,7 +20,7 @@ class DRAGANPenalty(Regularizer):
 
     - ``form: paper``: delta = u, so the slope is taken at the perturbed image itself, which is
       E |grad D(x + delta)| of the paper's penalty, with k = 1.
-    - ``form: studiogan``: delta = alpha u with one uniform alpha an image, a random point between
+    - ``form: studiogan``: delta = alpha u with one uniform alpha per image, a random point between
       the image and its perturbed copy, as in PyTorch-StudioGAN.
 
     Source: Kodali et al. 2017, Sec. 2.3. The paper writes Gaussian noise of variance c; uniform

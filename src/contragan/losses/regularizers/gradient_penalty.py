@@ -14,7 +14,7 @@ from contragan.losses.regularizers.base import DiscriminatorContext, Regularizer
 class GradientPenalty(Regularizer):
     """weight * mean (|grad D(x)| - 1)^2 at random points x between real and generated images.
 
-    One point a pair, uniform on the segment. A head that reads labels gets the real image's.
+    One point per pair, uniform on the segment. A head that reads labels gets the real image's.
     Source: Gulrajani et al. 2017, Eq. 3.
     """
 

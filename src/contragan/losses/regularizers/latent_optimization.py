@@ -20,14 +20,14 @@ class LatentOptimization(Regularizer):
     A random share ``rate`` of the samples moves in each step, so that G also learns latents as
     they are drawn. Both networks' losses differentiate through the steps (second order, float32).
     G's loss also carries ``cost_weight`` times the mean squared length of the steps; D's does not,
-    for D could lower it by being flat where G draws. ``clip`` bounds the
+    because D could lower it by being flat where G draws. ``clip`` bounds the
     latents to [-clip, clip] afterwards: it suits a uniform prior; with Gaussian latents (ours)
     null keeps training latents distributed as those that are sampled later.
 
     Source: Wu et al. 2019, Algorithm 1 and Eq. 11.
 
     The authors of ContraGAN return from inside their loop, so that theirs takes one step whatever
-    is asked; ours takes ``steps``.
+    its setting; ours takes ``steps``.
     """
 
     kind: Literal["latent_optimization"]

@@ -18,9 +18,9 @@ class AuxiliaryClassifierConfig(ConditioningSettings):
     """Settings of :class:`AuxiliaryClassifierHead`.
 
     ``classify_generated`` adds generated images, under the labels asked for, to the classifier's
-    loss in the D step, as Odena et al. 2017 and the paper's experiments do. The authors' software
-    classifies real images only since August 2021. ``bias`` gives the classifier a bias, which it
-    had in those experiments and has not in later releases.
+    loss in the D step, as Odena et al. 2017 and the paper's experiments do. Since
+    August 2021 the authors' software classifies real images only. ``bias`` gives the classifier a
+    bias, as in those experiments; later releases have none.
     """
 
     kind: Literal["auxiliary_classifier"]

@@ -20,7 +20,7 @@ class ConditioningSettings(Config, ABC):
     kind: str
 
     reads_labels: ClassVar[bool] = True
-    """Whether it compares images with labels, which a generator without labels cannot obey."""
+    """Whether it compares images with labels, which needs a generator that sees labels."""
     compares_samples: ClassVar[bool] = False
     """Whether its loss compares the samples of a part of a batch with each other."""
 
@@ -32,8 +32,8 @@ class ConditioningSettings(Config, ABC):
 class Conditioning(nn.Module, ABC):
     """A head on a trunk's feature (B, D), with the class loss that trains both networks.
 
-    Every head scores authenticity with one linear layer, ``adversarial``. A subclass adds what it
-    knows of labels, and returns its weighted loss terms by name; without any it returns none.
+    Every head scores authenticity with one linear layer, ``adversarial``. A subclass adds what
+    reads labels, and returns its weighted loss terms by name, if it has any.
     One that sets ``needs_view`` finds ``view`` in the real output of the D step; one that sets
     ``needs_generated_view`` as well also finds it in the output of the G step. ``view_transform``
     says how images are transformed for it.

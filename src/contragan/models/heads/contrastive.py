@@ -20,10 +20,10 @@ from contragan.models.layers.factory import Layers
 class AugmentedPositives(Config):
     """APS: a transformed copy of each image as a positive (Kang and Park 2020, Sec. 4.6).
 
-    ``proxy`` keeps the class proxy beside it, as the authors' software does; the copies then stand
-    in the D step only. False puts the copy in the proxy's place, as the paper's text says, in both
-    steps: G's loss would otherwise have nothing to pull an image to. ``transform`` is how a real
-    image is copied; the paper's experiments have ``indexed``.
+    ``proxy`` keeps the class proxy beside it, as the authors' software does; the copies are then
+    used in the D step only. False puts the copy in the proxy's place, as the paper's text says, in
+    both steps: G's loss would otherwise have nothing to pull an image to. ``transform`` is how a
+    real image is copied; the paper's experiments have ``indexed``.
     """
 
     proxy: bool

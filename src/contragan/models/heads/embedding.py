@@ -49,7 +49,7 @@ class EmbeddingHead(Conditioning):
 
     The projection head is one linear layer, or two with a ReLU between (``"mlp"``). The D step
     takes the loss on real images, the G step on generated ones (Kang and Park 2020, Algorithm 1).
-    Its term bears the settings' ``kind``.
+    Its term is named after the settings' ``kind``.
     """
 
     def __init__(

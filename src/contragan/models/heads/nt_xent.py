@@ -14,7 +14,7 @@ from contragan.models.heads.embedding import EmbeddingSettings
 class NTXentConfig(EmbeddingSettings):
     """Trains with :class:`~contragan.losses.NTXentLoss`; ``augmentation`` makes the copies.
 
-    ``transform`` is how it does with a real image; the paper's experiments have ``indexed``.
+    ``transform`` is how a real image is copied; the paper's experiments have ``indexed``.
     """
 
     reads_labels: ClassVar[bool] = False

@@ -35,10 +35,11 @@ def upsample(x: Tensor) -> Tensor:
 
 
 class _Box(torch.autograd.Function):
-    """Sum over 2x2 windows of stride 1, over ``divisor``, after a border of ``padding`` zeros.
+    """Sum over 2x2 windows of stride 1, divided by ``divisor``, after adding ``padding`` zeros.
 
-    With a border (padding 1) and without (0) are each other's transpose, so the gradient is a box
-    as well. On a CPU a depthwise convolution takes half the time of average pooling, or less.
+    The forms with a border (padding 1) and without (0) are each other's transpose, so the gradient
+    is a box as well. On a CPU a depthwise convolution takes at most half the time of average
+    pooling.
     """
 
     @staticmethod
@@ -60,13 +61,13 @@ class _Box(torch.autograd.Function):
 
 
 def box(x: Tensor, padding: int, divisor: int) -> Tensor:
-    """(B, C, H, W) to one row and column more (padding 1) or less (0), by :class:`_Box`."""
+    """:class:`_Box` on (B, C, H, W): one row and column more (padding 1) or less (0)."""
     filtered: Tensor = _Box.apply(x, padding, divisor)
     return filtered
 
 
 def filtered_on(device: torch.device) -> Filtered:
-    """What to filter there: measured on CPUs, and taken for granted on GPUs."""
+    """What to filter there: measured on CPUs, assumed on GPUs."""
     return "images" if device.type == "cpu" else "kernel"
 
 

@@ -1,6 +1,6 @@
 """Convolution, linear and embedding layers, plain or spectrally normalised.
 
-Trunks and heads both build from these, so they stand below networks and conditioning.
+Generators, trunks and heads are all built from these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Reformulated(nn.Module):
 
 
 def set_plain(network: nn.Module) -> None:
-    """Have every module compute its result in the usual form: the same but for rounding."""
+    """Make every module compute its result in the usual form: equal except for rounding."""
     for module in network.modules():
         if isinstance(module, Reformulated):
             module.plain = True
@@ -40,8 +40,8 @@ class _Weighted(nn.Module):
     _shared: Tensor | None = None
 
     def share(self, weight: Tensor | None) -> None:
-        """Have passes use this normalised weight, or compute it themselves again."""
-        object.__setattr__(self, "_shared", weight)  # a module's own way takes ten times as long
+        """Make passes use this normalised weight; None: compute it themselves again."""
+        object.__setattr__(self, "_shared", weight)  # nn.Module's takes ten times as long
 
     def effective_weight(self) -> Tensor:
         """The weight as the forward pass uses it: spectrally normalised where the layer is.
@@ -181,7 +181,7 @@ class SharedWeights:
         self._group: NormGroup | None = None
 
     def _current(self) -> NormGroup:
-        """The norms with views of the weights, which somebody may have moved since."""
+        """The norms with views of the weights, which may have moved in memory since."""
         weights: list[Tensor] = [layer.weight for layer in self.layers]
         if self._group is None or not self._group.holds(weights):
             norms = [layer.spectral_norm for layer in self.layers if layer.spectral_norm]

@@ -1,8 +1,8 @@
 """A 3x3 convolution to few channels, as a product of matrices.
 
 Libraries block their convolutions by 16 output channels, so three of them take as long as 16. As a
-product the kernel's nine taps are output channels of their own, to be summed afterwards, each moved
-by one pixel in its direction: ``sum_taps``. Its transpose ``taps`` gives every pixel its nine
+product each of the kernel's nine taps has its own output channels, which are moved by one pixel in
+the tap's direction and summed: ``sum_taps``. Its transpose ``taps`` gives every pixel its nine
 neighbours, which is what the gradient of such a convolution begins with.
 """
 
@@ -97,10 +97,10 @@ def _as_matrix(weight: Tensor) -> Tensor:
 
 
 def few_outputs_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """``F.conv2d(x, weight, padding=1)`` for x (B, I, H, W) and weight (O, I, 3, 3) of few O.
+    """``F.conv2d(x, weight, padding=1)`` for x (B, I, H, W) and weight (O, I, 3, 3), few O.
 
-    The result (B, O, H, W) is float32 or wider: under autocast the products are of its precision,
-    and their sum is not.
+    The result (B, O, H, W) is float32 or wider: autocast sets the precision of the products, but
+    not of their sum.
     """
     device = x.device.type
     if torch.is_autocast_enabled(device) and x.dtype != torch.float64:

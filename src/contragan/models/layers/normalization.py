@@ -68,8 +68,7 @@ class ConditionalBatchNorm2d(nn.Module):
     """Batch norm whose gain ``1 + g`` and bias are linear in a condition.
 
     Shapes: x (B, C, H, W), condition (B, N) to (B, C, H, W). ``bn`` is a
-    batch norm without affine parameters, so that what re-estimates statistics
-    finds it.
+    batch norm without affine parameters, so that code which re-estimates statistics finds it.
 
     Source: de Vries et al. 2017; the form with two bias-free linear layers is BigGAN's (Brock et
     al. 2019, Appendix C).

@@ -14,7 +14,7 @@ SPECTRAL_NORM_EPS = 1e-6
 
 
 def _full_precision(tensor: Tensor) -> AbstractContextManager[object]:
-    """Autocast off, where the tensor's device has it: the meta device has none."""
+    """Autocast off, where the tensor's device has it; the meta device does not."""
     device = tensor.device.type
     if torch.amp.is_autocast_available(device):
         return torch.autocast(device, enabled=False)
@@ -65,7 +65,7 @@ class SpectralNorm(nn.Module):
         return self.v
 
     def folded_back(self, matrix: Tensor, like: Tensor) -> Tensor:
-        """The tensor of ``like``'s shape that :meth:`matrix` made ``matrix`` of."""
+        """The inverse of :meth:`matrix`: ``matrix`` as a tensor of ``like``'s shape."""
         if self.transposed:
             return matrix.view(like.transpose(0, 1).shape).transpose(0, 1)
         if self._channels_come_last(like):
@@ -87,10 +87,10 @@ def _is_channels_last(weight: Tensor) -> bool:
 
 
 class NormGroup:
-    """Several weights beside their norms, for one call where one a weight would do.
+    """Several weights and their norms, normalised in one call instead of one call per weight.
 
     ``matrices`` and ``columns`` are the weights and the right singular vectors as matrices: views
-    of them, but for weights whose memory format allows none.
+    of them, or copies where a weight's memory format does not allow a view.
     """
 
     def __init__(self, norms: list[SpectralNorm], weights: list[Tensor]) -> None:
