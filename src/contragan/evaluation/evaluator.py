@@ -42,8 +42,8 @@ from contragan.evaluation.published import with_published
 from contragan.evaluation.record import EvaluationRecord
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.load import load_extractor
-from contragan.metrics import SCORES
 from contragan.metrics.advice import Training
+from contragan.metrics.registry import SCORES
 from contragan.models import Generator
 from contragan.models.batch_norm import evaluation_mode
 from contragan.models.heads.contrastive import ContrastiveConfig

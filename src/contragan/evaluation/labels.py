@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from contragan.core.errors import UserError
 from contragan.core.words import shortened
 from contragan.evaluation.reference import ImageSet, ReferenceSet, shown_name
-from contragan.metrics import METRICS
+from contragan.metrics.registry import METRICS
 from contragan.recipes.evaluation import EvaluationConfig, chosen, has_protocols_metrics
 
 

@@ -32,9 +32,8 @@ from contragan.metrics.precision_recall import (
     precision_recall_density_coverage,
 )
 from contragan.metrics.probe import fit_probe
-from contragan.metrics.registry import registered, scores_of
 
-METRICS = registered(
+OWN_METRICS: tuple[type[Metric], ...] = (
     FrechetMetric,
     KernelMetric,
     InceptionScoreMetric,
@@ -46,14 +45,10 @@ METRICS = registered(
     MemorisationMetric,
     ClassificationAccuracyMetric,
 )
-"""Every metric that a recipe may name."""
-
-SCORES = scores_of(METRICS)
-"""Every score that they may give."""
+"""The metrics of this package; ``contragan.metrics.registry`` adds those of others."""
 
 __all__ = [
-    "METRICS",
-    "SCORES",
+    "OWN_METRICS",
     "ClassFidelity",
     "ClassifierConfig",
     "Found",
