@@ -6,22 +6,14 @@ from contragan.metrics.class_fidelity import ClassFidelityMetric
 from contragan.metrics.classification_accuracy import ClassificationAccuracyMetric
 from contragan.metrics.classifier import ClassifierConfig, score_classifier, train_classifier
 from contragan.metrics.distinct import DistinctImagesMetric
-from contragan.metrics.frechet import (
-    FrechetMetric,
-    frechet_distance,
-    frechet_distance_from_moments,
-)
+from contragan.metrics.frechet import FrechetMetric, frechet_distance, frechet_distance_from_moments
 from contragan.metrics.inception_score import (
     ClassifierScoreMetric,
     InceptionScore,
     InceptionScoreMetric,
     inception_score,
 )
-from contragan.metrics.intra_class import (
-    IntraClassDistance,
-    IntraClassMetric,
-    intra_class_distance,
-)
+from contragan.metrics.intra_class import IntraClassDistance, IntraClassMetric, intra_class_distance
 from contragan.metrics.kernel import KernelDistance, KernelMetric, kernel_distance, squared_mmd
 from contragan.metrics.label_agreement import ClassFidelity
 from contragan.metrics.memorisation import Memorisation, MemorisationMetric, find_memorised
