@@ -78,7 +78,7 @@ def canonical_names(names: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
-    """Raises UserError where data has not the classes that a run was trained on, in their order."""
+    """Raises UserError where data lacks the classes of a run, or has them in another order."""
     own = canonical_names(trained, "the run")
     there = canonical_names(found, "the data")
     if own == there:
@@ -86,10 +86,12 @@ def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
     missing = [name for name in own if name not in there]
     new = [name for name in there if name not in own]
     told = [
-        f"{what} {shortened(names)}" for what, names in (("lacks", missing), ("adds", new)) if names
+        f"{what} {shortened(names, 4)}"
+        for what, names in (("lacks", missing), ("adds", new))
+        if names
     ]
-    problem = " and ".join(told) if told else f"has them in another order ({shortened(there)})"
+    problem = " and ".join(told) if told else f"has them in another order ({shortened(there, 4)})"
     raise UserError(
-        f"the run was trained on {len(own)} classes ({shortened(own)}), but the data {problem}: "
+        f"the run was trained on {len(own)} classes ({shortened(own, 4)}), but the data {problem}: "
         "give the data that the run began with as --data"
     )
