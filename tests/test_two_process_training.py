@@ -18,7 +18,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
-from contragan.evaluation.evaluator import Choice, evaluate_run
+from contragan.evaluation.choice import Choice
+from contragan.evaluation.run import evaluate_run
 from contragan.runs.checkpoint import load_trainer
 from contragan.runs.log import read_metrics
 from contragan.training.step import Draw, Step

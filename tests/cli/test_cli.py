@@ -166,7 +166,7 @@ def test_where_to_write_is_looked_at_before_the_data(
     def decode(*args: object, **kwargs: object) -> None:
         raise AssertionError("the data was read first")
 
-    monkeypatch.setattr("contragan.evaluation.evaluator.load_dataset", decode)
+    monkeypatch.setattr("contragan.data.splits.load_dataset", decode)
     data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
     words = ["train", "folder/contragan-32", "--data", str(data), *settings(SMALL_FOLDER)]
     refused(capsys, [*words, "--out", "/dev/null/run"], "--out /dev/null/run cannot be written")

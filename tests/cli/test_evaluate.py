@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from contragan import cli
-from contragan.evaluation.evaluator import distinct_names
+from contragan.evaluation.image_files import distinct_names
 
 
 def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -1,5 +1,8 @@
 """What may join the metrics, and what is said of what may not."""
 
+import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -8,13 +11,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+import contragan
 from contragan.core.errors import UserError
 from contragan.evaluation.protocol import evaluate_images
 from contragan.evaluation.record import EvaluationRecord, metric_lines, metric_title
 from contragan.evaluation.reference import ImageSet
 from contragan.features.extractor import PixelExtractor
-from contragan.metrics import METRICS, SCORES, Found, MeasuredSet, Metric, Score, Sets
-from contragan.metrics.registry import registered
+from contragan.metrics import Found, MeasuredSet, Metric, Score, Sets
+from contragan.metrics.registry import METRICS, SCORES, registered
 from contragan.recipes.evaluation import EvaluationConfig
 
 
@@ -78,6 +82,31 @@ def test_an_installed_package_that_adds_something_else(monkeypatch: pytest.Monke
     _installs(monkeypatch, "pathlib:Path")
     with pytest.raises(UserError, match=r"pathlib.Path'> is not a contragan.metrics.Metric"):
         registered()
+
+
+def test_the_file_of_an_installed_metric_can_be_imported_first(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from contragan.metrics.base import Metric, Score\n"
+        "class Mine(Metric):\n"
+        "    name = 'mine'\n"
+        "    scores = (Score('mine', 'mine'),)\n"
+        "    def compute(self, sets): ...\n"
+    )
+    facts = tmp_path / "mine-1.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("[contragan.metrics]\nmine = mine:Mine\n")
+    source = str(Path(contragan.__file__).parents[1])
+    for first in ("mine", "contragan.recipes"):
+        lines = f"import {first}; from contragan.metrics.registry import METRICS as all_of_them"
+        done = subprocess.run(
+            [sys.executable, "-c", f"{lines}; print(list(all_of_them)[-1])"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([source, str(tmp_path)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("mine\n", "")
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:

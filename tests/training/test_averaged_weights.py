@@ -11,8 +11,10 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 import contragan
-from contragan.evaluation.evaluator import Choice, Evaluator, evaluate_run
+from contragan.evaluation.choice import Choice
+from contragan.evaluation.evaluator import Evaluator
 from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.run import evaluate_run
 from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import checkpoints, pointer
 from contragan.runs.log import read_metrics

@@ -18,8 +18,11 @@ from safetensors.torch import load_file
 
 from contragan.core.errors import UserError
 from contragan.core.types import Terms
-from contragan.evaluation.evaluator import Choice, Evaluator, check_classes, evaluate_run
+from contragan.data.classes import check_classes
+from contragan.evaluation.choice import Choice
+from contragan.evaluation.evaluator import Evaluator
 from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.run import evaluate_run
 from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
 from contragan.runs.lock import RunLock

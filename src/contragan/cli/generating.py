@@ -172,7 +172,10 @@ def evaluate(
     """Score a generator, or images that anything generated, with the whole protocol."""
     from contragan.core.console import make_console
     from contragan.data.image_set import make_reading
-    from contragan.evaluation.evaluator import Choice, compare_runs, evaluate_files, evaluate_run
+    from contragan.evaluation.choice import Choice
+    from contragan.evaluation.comparison import compare_runs
+    from contragan.evaluation.image_files import evaluate_files
+    from contragan.evaluation.run import evaluate_run
 
     console = make_console()
     places = [expanded(path) for path in targets]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from contragan.core.errors import UserError
+from contragan.core.words import shortened
 
 
 def select_classes(
@@ -61,3 +63,35 @@ def readable_names(wnids: Sequence[str], *lists: Path) -> list[str]:
         name if counts[name] == 1 else f"{name} ({wnid})"
         for name, wnid in zip(names, wnids, strict=True)
     ]
+
+
+def canonical_names(names: Iterable[str], where: str) -> tuple[str, ...]:
+    """Names in Unicode's form NFC; UserError where two become one."""
+    found = tuple(unicodedata.normalize("NFC", str(name)) for name in names)
+    twice = [name for name, count in Counter(found).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{where} has two classes called {shortened(twice)} (perhaps in two Unicode forms): "
+            "merge or rename them"
+        )
+    return found
+
+
+def check_classes(trained: Sequence[str], found: Sequence[str]) -> None:
+    """Raises UserError where data lacks the classes of a run, or has them in another order."""
+    own = canonical_names(trained, "the run")
+    there = canonical_names(found, "the data")
+    if own == there:
+        return
+    missing = [name for name in own if name not in there]
+    new = [name for name in there if name not in own]
+    told = [
+        f"{what} {shortened(names, 4)}"
+        for what, names in (("lacks", missing), ("adds", new))
+        if names
+    ]
+    problem = " and ".join(told) if told else f"has them in another order ({shortened(there, 4)})"
+    raise UserError(
+        f"the run was trained on {len(own)} classes ({shortened(own, 4)}), but the data {problem}: "
+        "give the data that the run began with as --data"
+    )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contragan.core.errors import UserError
 from contragan.evaluation.record import (
     EvaluationRecord,
     features_in_words,
     metric_title,
     plain_title,
 )
+from contragan.runs.log import read_metrics
+from contragan.runs.run import open_run
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,3 +108,25 @@ def comparison_table(records: Mapping[str, EvaluationRecord]) -> Table:
         for path, row in found.differences.items():
             table.add_row(path, *[Text("-" if value is None else str(value)) for value in row])
     return table
+
+
+def compare_runs(paths: list[Path]) -> Table:
+    """The last evaluation of each run side by side, with every difference in protocol marked.
+
+    Raises:
+        UserError: a run that was never evaluated, or whose log is damaged.
+    """
+    records = {}
+    for path in paths:
+        log = open_run(path).path / "metrics.jsonl"
+        lines = read_metrics(log) if log.exists() else []
+        found = [line for line in lines if line["name"] == "evaluation"]
+        if not found:
+            raise UserError(f"{path} was never evaluated: run `contragan evaluate {path}` first")
+        try:
+            records[str(path)] = EvaluationRecord.from_dict(found[-1])
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{log} is damaged: its last evaluation is not whole. Evaluate {path} again"
+            ) from error
+    return comparison_table(records)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
 from contragan.core.words import shortened
+from contragan.data.classes import canonical_names
 from contragan.evaluation.reference import ImageSet, ReferenceSet, shown_name
-from contragan.metrics import METRICS
+from contragan.metrics.registry import METRICS
 from contragan.recipes.evaluation import EvaluationConfig, chosen, has_protocols_metrics
 
 
@@ -130,15 +129,3 @@ def in_classes_of(images: ReferenceSet, reference: ReferenceSet) -> ReferenceSet
         return images
     labels, names = matched_labels(images, reference), tuple(reference.class_names)
     return ImageSet(images.images, labels, names, images.fingerprint, images.name, images.split)
-
-
-def canonical_names(names: Iterable[str], where: str) -> tuple[str, ...]:
-    """Names in Unicode's form NFC; UserError where two become one."""
-    found = tuple(unicodedata.normalize("NFC", str(name)) for name in names)
-    twice = [name for name, count in Counter(found).items() if count > 1]
-    if twice:
-        raise UserError(
-            f"{where} has two classes called {shortened(twice)} (perhaps in two Unicode forms): "
-            "merge or rename them"
-        )
-    return found

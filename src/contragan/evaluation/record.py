@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from contragan.metrics import SCORES, Score
+from contragan.metrics import Score
+from contragan.metrics.registry import SCORES
 from contragan.recipes.evaluation import in_todays_terms
 
 if TYPE_CHECKING:

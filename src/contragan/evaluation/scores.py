@@ -13,9 +13,10 @@ from contragan.core.registry import where
 from contragan.core.words import shortened
 from contragan.evaluation.labels import by_class, class_counts
 from contragan.evaluation.reference import ReferenceSet, shown_name
-from contragan.metrics import SCORES, Found, Metric, Sets
+from contragan.metrics import Found, Metric, Sets
 from contragan.metrics.advice import advice
 from contragan.metrics.findings import Finding
+from contragan.metrics.registry import SCORES
 from contragan.recipes.evaluation import EvaluationConfig, chosen
 
 

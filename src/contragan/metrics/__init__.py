@@ -6,22 +6,14 @@ from contragan.metrics.class_fidelity import ClassFidelityMetric
 from contragan.metrics.classification_accuracy import ClassificationAccuracyMetric
 from contragan.metrics.classifier import ClassifierConfig, score_classifier, train_classifier
 from contragan.metrics.distinct import DistinctImagesMetric
-from contragan.metrics.frechet import (
-    FrechetMetric,
-    frechet_distance,
-    frechet_distance_from_moments,
-)
+from contragan.metrics.frechet import FrechetMetric, frechet_distance, frechet_distance_from_moments
 from contragan.metrics.inception_score import (
     ClassifierScoreMetric,
     InceptionScore,
     InceptionScoreMetric,
     inception_score,
 )
-from contragan.metrics.intra_class import (
-    IntraClassDistance,
-    IntraClassMetric,
-    intra_class_distance,
-)
+from contragan.metrics.intra_class import IntraClassDistance, IntraClassMetric, intra_class_distance
 from contragan.metrics.kernel import KernelDistance, KernelMetric, kernel_distance, squared_mmd
 from contragan.metrics.label_agreement import ClassFidelity
 from contragan.metrics.memorisation import Memorisation, MemorisationMetric, find_memorised
@@ -32,9 +24,8 @@ from contragan.metrics.precision_recall import (
     precision_recall_density_coverage,
 )
 from contragan.metrics.probe import fit_probe
-from contragan.metrics.registry import registered, scores_of
 
-METRICS = registered(
+OWN_METRICS: tuple[type[Metric], ...] = (
     FrechetMetric,
     KernelMetric,
     InceptionScoreMetric,
@@ -46,14 +37,10 @@ METRICS = registered(
     MemorisationMetric,
     ClassificationAccuracyMetric,
 )
-"""Every metric that a recipe may name."""
-
-SCORES = scores_of(METRICS)
-"""Every score that they may give."""
+"""The metrics of this package; ``contragan.metrics.registry`` adds those of others."""
 
 __all__ = [
-    "METRICS",
-    "SCORES",
+    "OWN_METRICS",
     "ClassFidelity",
     "ClassifierConfig",
     "Found",

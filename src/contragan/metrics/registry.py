@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contragan.core.errors import UserError
 from contragan.core.registry import installed, where
+from contragan.metrics import OWN_METRICS
 from contragan.metrics.base import NEEDS, Metric, Score
 
 
@@ -47,3 +48,11 @@ def registered(*metrics: type[Metric]) -> dict[str, Metric]:
 def scores_of(metrics: dict[str, Metric]) -> dict[str, Score]:
     """Every score that the metrics may give, by its name."""
     return {score.name: score for metric in metrics.values() for score in metric.scores}
+
+
+METRICS = registered(*OWN_METRICS)
+"""Every metric that a recipe may name. Here and not in the package's ``__init__``, so that the file
+of an installed metric can import this package before it is loaded itself."""
+
+SCORES = scores_of(METRICS)
+"""Every score that they may give."""

@@ -9,7 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from contragan.core.config import Config
 from contragan.core.errors import UserError
 from contragan.features.extractor import Precision, Resize
-from contragan.metrics import METRICS, ClassifierConfig, Metric
+from contragan.metrics import ClassifierConfig, Metric
+from contragan.metrics.registry import METRICS
 from contragan.models.batch_norm import BatchNormMode
 
 if TYPE_CHECKING:

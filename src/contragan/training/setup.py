@@ -21,7 +21,8 @@ from contragan.core.fonts import illegible
 from contragan.core.pictures import GRID_ROWS
 from contragan.core.processes import Ranks
 from contragan.data import ImageDataset, describe_classes
-from contragan.evaluation.evaluator import check_possible, extractor_for, load_splits
+from contragan.data.splits import load_splits
+from contragan.evaluation.evaluator import check_possible, extractor_for
 from contragan.features.extractor import FeatureExtractor
 from contragan.recipes.schema import Recipe
 from contragan.runs.lock import RunLock

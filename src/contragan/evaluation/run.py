@@ -1,0 +1,116 @@
+"""Evaluating a run or a checkpoint after training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from contragan.core.console import note
+from contragan.core.devices import find_device
+from contragan.core.errors import UserError
+from contragan.core.files import writing_failed
+from contragan.core.pictures import paired_rows, save_image
+from contragan.data import ImageDataset
+from contragan.data.splits import load_splits
+from contragan.evaluation.choice import Choice
+from contragan.evaluation.evaluator import Evaluator, extractor_for
+from contragan.evaluation.protocol import ClosestPairs
+from contragan.evaluation.published import with_published
+from contragan.evaluation.record import EvaluationRecord
+from contragan.runs.model import load
+from contragan.runs.run import Run
+from contragan.runs.sampling import require_memory
+
+
+def evaluate_run(
+    path: Path, choice: Choice, console: Console, *, which: str, ema: bool | None
+) -> EvaluationRecord:
+    """Evaluate a run or a checkpoint and append the record to the run's ``metrics.jsonl``.
+
+    The data set is read from ``choice.data``, or where the run had it.
+
+    Raises:
+        UserError: no usable checkpoint, no data or other classes, or features that cannot be had.
+    """
+    trained = load(path, which=which, device=choice.device, ema=ema)
+    for line in trained.notes:
+        note(console, f"note: {line}")
+    run = trained.run
+    config = choice.config(run.recipe.evaluation)
+    if config.num_images is not None:
+        require_memory(config.num_images, 32, "labels")
+    if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
+        option = "--data" if choice.data else "--skip-unreadable"
+        raise UserError(
+            f"{option} means nothing to a run on digits, which has no files: leave it out"
+        )
+    device = find_device(choice.device)
+    extractor = extractor_for(config, run.recipe.data, device, choice.weights)
+    train, test = _data(run, choice, console)
+    picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
+    evaluator = Evaluator(
+        trained.generator,
+        run.name,
+        config,
+        train=train,
+        test=test,
+        seed=choice.seed,
+        ema=trained.ema,
+        console=console,
+        extractor=extractor,
+        recipe=run.recipe,
+        closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
+        metrics_asked=choice.metrics is not None,
+    )
+    record = with_published(evaluator(trained.iteration), run.recipe)
+    append_record(run, trained.iteration, record)
+    return record
+
+
+def _data(run: Run, choice: Choice, console: Console) -> tuple[ImageDataset, ImageDataset]:
+    """The training and test images of a run; says so where they are others than it had."""
+    root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
+    train, test = load_splits(
+        run.recipe.data,
+        root,
+        console,
+        skip_unreadable=choice.skip_unreadable,
+        needs_classes=run.recipe.needs_classes,
+        class_order=run.dataset.class_names if run.dataset.knows_names else None,
+    )
+    if train.num_classes != run.dataset.num_classes:
+        raise UserError(
+            f"the run in {run.path} has {run.dataset.num_classes} classes, but the data has "
+            f"{train.num_classes}: give the data it was trained on as --data"
+        )
+    if run.dataset.fingerprint not in {"", train.fingerprint}:
+        note(
+            console,
+            "note: the training images are not those that the run was trained on, or are decoded "
+            "otherwise (data.background, data.value_range)",
+        )
+    return train, test
+
+
+def _pairs_drawer(path: Path, console: Console) -> Callable[[ClosestPairs], None]:
+    def draw(pairs: ClosestPairs) -> None:
+        save_image(paired_rows(pairs.generated, pairs.training), path)
+        note(console, f"generated images (top) and their nearest training images (below): {path}")
+
+    return draw
+
+
+def append_record(run: Run, iteration: int, record: EvaluationRecord) -> None:
+    """Append an evaluation to its run's ``metrics.jsonl``, in which a training may write too."""
+    path = run.path / "metrics.jsonl"
+    try:
+        cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
+        line = "\n" * cut_short + json.dumps({"step": iteration, **record.to_dict()}) + "\n"
+        data = line.encode()
+        with path.open("ab", buffering=len(data) + 1) as file:  # one write, between another's lines
+            file.write(data)
+    except OSError as error:
+        raise writing_failed(path, error) from error
