@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from contragan.core.cache import IMAGES, make_cache
 from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.locking import lock
@@ -57,20 +58,18 @@ class Store:
         return np.memmap(path, np.uint8, "r", shape=self.shape)
 
 
-def default_cache() -> Path:
-    """``$CONTRAGAN_CACHE``, or ``~/.cache/contragan``."""
-    return Path(os.environ.get("CONTRAGAN_CACHE") or "~/.cache/contragan").expanduser()
-
-
 def find_or_build(
     source: Source,
     preprocess: Preprocess,
     cache: Path,
     *,
+    name: str = "",
     skip_unreadable: bool = False,
     progress: Progress | None = None,
 ) -> Store:
     """The decoded images of ``source``, from the cache or decoded now.
+
+    ``name`` is what ``contragan cache`` calls them.
 
     A store appears whole or not at all, however many processes want it and whenever they stop.
 
@@ -82,9 +81,10 @@ def find_or_build(
         key.update(part.encode() + b"\n")
     for part in source.key_parts():
         key.update(part.encode(errors="surrogateescape") + b"\n")
-    folder = cache / "stores" / key.hexdigest()
+    folder = cache / IMAGES / key.hexdigest()
     with _explained(cache):
         if not folder.is_dir():
+            make_cache(cache)
             folder.parent.mkdir(parents=True, exist_ok=True)
             with lock(folder.with_suffix(".lock")) as held:
                 if not folder.is_dir():
@@ -92,7 +92,7 @@ def find_or_build(
                         _remove_leftovers(folder)
                     with whole(folder, lambda _, error: _refusal(cache, error)) as partial:
                         partial.mkdir()
-                        _write(source, preprocess, partial, skip_unreadable, progress)
+                        _write(source, preprocess, partial, name, skip_unreadable, progress)
         store = _open(folder, len(source.class_names))
     if store.failures and not skip_unreadable:
         raise unreadable(store.failures)
@@ -156,6 +156,7 @@ def _write(
     source: Source,
     preprocess: Preprocess,
     folder: Path,
+    name: str,
     skip_unreadable: bool,
     progress: Progress | None,
 ) -> None:
@@ -190,6 +191,7 @@ def _write(
         np.save(file, all_labels)
     index = {
         "format": FORMAT,
+        "name": name,
         "shape": [len(all_labels), *image_shape],
         "fingerprint": content.hexdigest(),
         "failures": failures,
