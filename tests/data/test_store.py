@@ -119,10 +119,13 @@ def test_an_interrupt_leaves_nothing(tree: Path, load: Load, tmp_path: Path) -> 
     assert len(load(tree)) == 18
 
 
-def test_what_a_killed_process_left_is_removed(tree: Path, load: Load, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [".{}.dead1234.tmp", "{}.tmp-dead"])
+def test_what_a_killed_process_left_is_removed(
+    tree: Path, load: Load, tmp_path: Path, left: str
+) -> None:
     load(tree)
     (folder,) = stores(tmp_path)
-    folder.rename(folder.with_name(f"{folder.name}.tmp-dead"))
+    folder.rename(folder.with_name(left.format(folder.name)))
     assert len(load(tree)) == 18
     assert [path.name for path in stores(tmp_path)] == [folder.name]
 
@@ -216,7 +219,7 @@ def test_a_killed_build_is_started_anew(
     assert child.stdout.readline() == "building\n"
     child.kill()
     child.communicate()
-    assert [path for path in stores(tmp_path) if ".tmp-" in path.name]
+    assert [path for path in stores(tmp_path) if ".tmp" in path.name]
     assert len(load(tree)) == 18
     assert len(stores(tmp_path)) == 1
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from contragan.core.cache import cache_folder
 from contragan.core.errors import UserError
 from contragan.core.gaussian import Gaussian
 from contragan.core.processes import Ranks
 from contragan.evaluation.reference import ImageSet, RealFeatures
-from contragan.features.cache import Statistics, StatisticsCache, cache_key, default_cache_dir
+from contragan.features.cache import Statistics, StatisticsCache, cache_key
 from contragan.features.extractor import FeatureExtractor, Features
 from contragan.features.feature_pass import FeaturePass
 from contragan.features.load import load_extractor
@@ -104,12 +105,12 @@ def test_a_failed_write_keeps_the_old_file_and_no_rest(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"No space left .* set CONTRAGAN_CACHE"):
         cache.save(_statistics(2.0))
     loaded = cache.load("key", features=False)
     assert loaded is not None
     assert loaded.gaussian.mean[0] == 1.0
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob("*.tmp*"))
 
 
 def test_an_unwritable_cache_is_a_user_error(test_digits: ImageSet, tmp_path: Path) -> None:
@@ -143,10 +144,10 @@ def test_racing_writers_and_readers_see_whole_files(tmp_path: Path) -> None:
 
 def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONTRAGAN_CACHE", str(tmp_path / "here"))
-    assert default_cache_dir() == tmp_path / "here"
+    assert cache_folder() == tmp_path / "here"
     monkeypatch.delenv("CONTRAGAN_CACHE")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert default_cache_dir() == tmp_path / ".cache" / "contragan"
+    assert cache_folder() == tmp_path / ".cache" / "contragan"
 
 
 def test_import_is_light() -> None:

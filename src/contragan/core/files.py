@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
     """A text file.
 
     Raises:
-        UserError: it cannot be read, or is no UTF-8.
+        UserError: it cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -49,14 +49,24 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def writing_failed(path: Path, error: OSError) -> UserError:
+    """The clear line for a write that the file system refused."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return UserError(f"the disk is full: cannot write {path}. Free some space and go on")
+    return UserError(f"cannot write {path}: {error.strerror or error}")
+
+
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(
+    path: Path, refusal: Callable[[Path, OSError], UserError] = writing_failed
+) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``, renamed to it when the block ends without error.
 
-    The block writes a file or makes a folder of that name. On an error nothing stays.
+    The block writes a file or makes a folder of that name. On an error nothing stays. The only way
+    in which files appear whole: everything that must not be seen half-written goes through it.
 
     Raises:
-        UserError: the disk is full, or the place cannot be written.
+        UserError: the disk is full, or the place cannot be written; ``refusal`` words it.
     """
     path = path.resolve()
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -85,7 +95,7 @@ def whole(path: Path) -> Iterator[Path]:
             else:
                 temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise writing_failed(path, error) from error
+            raise refusal(path, error) from error
         raise
 
 
@@ -109,13 +119,6 @@ def check_writable(folder: Path, option: str) -> None:
         for path in reversed(made):
             with suppress(OSError):
                 path.rmdir()
-
-
-def writing_failed(path: Path, error: OSError) -> UserError:
-    """The clear line for a write that the file system refused."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return UserError(f"the disk is full: cannot write {path}. Free some space and go on")
-    return UserError(f"cannot write {path}: {error.strerror or error}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from contragan.core.cache import DOWNLOADS, cache_folder
 from contragan.core.errors import UserError
 from contragan.core.memory import fits_in_memory
 from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
 from contragan.data.file_source import FileSource, skipped_line
 from contragan.data.layout import NO_CLASS
-from contragan.data.store import Progress, default_cache, find_or_build
+from contragan.data.store import Progress, find_or_build
 from contragan.data.tiny_imagenet import TinyImageNetConfig
 from contragan.data.torchvision_sets import (
     CIFAR10Config,
@@ -68,9 +69,9 @@ def load_dataset(
         UserError: a single class where more are needed; or the data is missing, laid out otherwise,
             unreadable, too small, or does not fit on the disk.
     """
-    cache = (cache or default_cache()).expanduser()
+    cache = cache_folder() if cache is None else cache.expanduser()
     try:
-        source: Source = config.source(split, root, cache / "downloads")
+        source: Source = config.source(split, root, cache / DOWNLOADS)
     except OSError as error:
         raise UserError(f"cannot read the data folder: {error}") from error
     if needs_classes and len(source.class_names) < 2:
@@ -78,7 +79,12 @@ def load_dataset(
     if class_order is not None and isinstance(source, FileSource):
         source = source.in_order(class_order)
     store = find_or_build(
-        source, config.preprocess, cache, skip_unreadable=skip_unreadable, progress=progress
+        source,
+        config.preprocess,
+        cache,
+        name=" ".join([config.kind, split, *([] if root is None else [str(root.resolve())])]),
+        skip_unreadable=skip_unreadable,
+        progress=progress,
     )
     notes = [*source.notes, *(f"{split} data: {line}" for line in store.notes)]
     if store.failures:

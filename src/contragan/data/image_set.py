@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from contragan.core.cache import cache_folder, make_cache
 from contragan.core.errors import UserError
 from contragan.core.memory import available_memory, fits_in_memory
 from contragan.data.arrays import ArrayRows, PreprocessedRows
@@ -27,7 +28,7 @@ from contragan.data.layout import (
 from contragan.data.look import Look
 from contragan.data.npz import read_npz
 from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
-from contragan.data.store import ROWS_PER_TASK, decode_all, default_cache
+from contragan.data.store import ROWS_PER_TASK, decode_all
 from contragan.data.value_range import Range
 
 MEMORY_SHARE = 0.5
@@ -230,8 +231,8 @@ def _room(path: Path, shape: tuple[int, ...]) -> Pixels:
     num_bytes = int(np.prod(shape, dtype=np.int64))
     if fits_in_memory(num_bytes, MEMORY_SHARE):
         return np.empty(shape, np.uint8)
-    folder = default_cache()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder()
+    make_cache(folder)
     free = shutil.disk_usage(folder).free
     if num_bytes > free:
         raise UserError(

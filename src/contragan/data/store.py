@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from contragan.core.cache import IMAGES, make_cache
 from contragan.core.errors import UserError
+from contragan.core.files import whole
 from contragan.core.locking import lock
 from contragan.data.base import Block, Labels, Pixels, Rows, Source
 from contragan.data.file_source import num_cores, unreadable
@@ -57,20 +58,18 @@ class Store:
         return np.memmap(path, np.uint8, "r", shape=self.shape)
 
 
-def default_cache() -> Path:
-    """``$CONTRAGAN_CACHE``, or ``~/.cache/contragan``."""
-    return Path(os.environ.get("CONTRAGAN_CACHE") or "~/.cache/contragan").expanduser()
-
-
 def find_or_build(
     source: Source,
     preprocess: Preprocess,
     cache: Path,
     *,
+    name: str = "",
     skip_unreadable: bool = False,
     progress: Progress | None = None,
 ) -> Store:
     """The decoded images of ``source``, from the cache or decoded now.
+
+    ``name`` is what ``contragan cache`` calls them.
 
     A store appears whole or not at all, however many processes want it and whenever they stop.
 
@@ -82,15 +81,18 @@ def find_or_build(
         key.update(part.encode() + b"\n")
     for part in source.key_parts():
         key.update(part.encode(errors="surrogateescape") + b"\n")
-    folder = cache / "stores" / key.hexdigest()
+    folder = cache / IMAGES / key.hexdigest()
     with _explained(cache):
         if not folder.is_dir():
+            make_cache(cache)
             folder.parent.mkdir(parents=True, exist_ok=True)
             with lock(folder.with_suffix(".lock")) as held:
                 if not folder.is_dir():
                     if held:
                         _remove_leftovers(folder)
-                    _build(source, preprocess, folder, skip_unreadable, progress)
+                    with whole(folder, lambda _, error: _refusal(cache, error)) as partial:
+                        partial.mkdir()
+                        _write(source, preprocess, partial, name, skip_unreadable, progress)
         store = _open(folder, len(source.class_names))
     if store.failures and not skip_unreadable:
         raise unreadable(store.failures)
@@ -102,15 +104,18 @@ def _explained(cache: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            raise UserError(
-                f"no space left for the decoded images in {cache}: free some, or set "
-                "CONTRAGAN_CACHE to a folder on another disk; nothing was left behind"
-            ) from error
-        raise UserError(
-            f"cannot keep decoded images in {cache} ({error}): set CONTRAGAN_CACHE to another "
-            "folder"
-        ) from error
+        raise _refusal(cache, error) from error
+
+
+def _refusal(cache: Path, error: OSError) -> UserError:
+    if error.errno in _FULL:
+        return UserError(
+            f"no space left for the decoded images in {cache}: free some, or set "
+            "CONTRAGAN_CACHE to a folder on another disk; nothing was left behind"
+        )
+    return UserError(
+        f"cannot keep decoded images in {cache} ({error}): set CONTRAGAN_CACHE to another folder"
+    )
 
 
 def _open(folder: Path, num_classes: int) -> Store:
@@ -123,7 +128,7 @@ def _open(folder: Path, num_classes: int) -> Store:
         )
         fingerprint = str(index["fingerprint"])
         store = Store(folder, (n, h, w, c), labels, fingerprint, failures, notes, warnings)
-        whole = (
+        is_whole = (
             (folder / "pixels.u8").stat().st_size == store.num_bytes
             and labels.shape == (n,)
             and labels.dtype == np.int64
@@ -131,7 +136,7 @@ def _open(folder: Path, num_classes: int) -> Store:
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
         raise _damaged(folder) from error
-    if not whole:
+    if not is_whole:
         raise _damaged(folder)
     return store
 
@@ -142,35 +147,16 @@ def _damaged(folder: Path) -> UserError:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove what a killed process left; whoever holds the lock knows that nobody is at work."""
-    for leftover in folder.parent.glob(f"{folder.name}.tmp-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _build(
-    source: Source,
-    preprocess: Preprocess,
-    folder: Path,
-    skip_unreadable: bool,
-    progress: Progress | None,
-) -> None:
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
-    try:
-        _write(source, preprocess, partial, skip_unreadable, progress)
-        _sync(partial)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster, where locks do not work
-                raise
-        _sync(folder.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    for pattern in (f".{folder.name}.*.tmp*", f"{folder.name}.tmp-*"):  # the second of version 0.1
+        for leftover in folder.parent.glob(pattern):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write(
     source: Source,
     preprocess: Preprocess,
     folder: Path,
+    name: str,
     skip_unreadable: bool,
     progress: Progress | None,
 ) -> None:
@@ -198,15 +184,14 @@ def _write(
             if progress is not None:
                 progress(done, len(rows))
         file.truncate()
-        _flush(file)
     all_labels = np.concatenate(labels)
     content.update(all_labels.tobytes())
     _check_classes(all_labels, source.class_names, failures)
     with open(folder / "labels.npy", "wb") as file:
         np.save(file, all_labels)
-        _flush(file)
     index = {
         "format": FORMAT,
+        "name": name,
         "shape": [len(all_labels), *image_shape],
         "fingerprint": content.hexdigest(),
         "failures": failures,
@@ -215,7 +200,6 @@ def _write(
     }
     with open(folder / "index.json", "w", encoding="utf-8") as text:
         json.dump(index, text)
-        _flush(text)
 
 
 def _check_classes(labels: Labels, names: tuple[str, ...], failures: list[str]) -> None:
@@ -262,16 +246,3 @@ def _reserve(descriptor: int, num_bytes: int) -> None:
         except OSError as error:
             if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}:
                 raise
-
-
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from contragan.core.cache import make_cache
 from contragan.core.errors import UserError
 from contragan.core.locking import lock
 from contragan.data.arrays import ArrayRows, ArraySource
@@ -67,7 +68,8 @@ class TorchvisionConfig(DatasetConfig):
         if all((folder / file).is_file() for file in self.files(split)):
             return folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_cache(folder.parent)
+            folder.mkdir(exist_ok=True)
             with lock(folder / f".{self.title}.lock"):
                 self.download(folder, split)
         except UNREADABLE as error:

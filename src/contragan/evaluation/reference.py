@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -113,7 +112,7 @@ class RealFeatures:
             f"features of {shown_name(reference)} {reference.split}",
         )
         statistics = Statistics(key, passed.gaussian, passed.features)
-        self._save(lambda: self.cache.save(statistics))
+        self.cache.save(statistics)
         return statistics
 
     def probe(
@@ -126,17 +125,8 @@ class RealFeatures:
         if arrays is not None:
             return LinearProbe.from_arrays(arrays)
         probe = fit_probe(features, labels, num_classes)
-        self._save(lambda: self.cache.save_arrays(probe_key, probe.arrays()))
+        self.cache.save_arrays(probe_key, probe.arrays())
         return probe
-
-    def _save(self, save: Callable[[], None]) -> None:
-        try:
-            save()
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {self.cache.folder} ({error.strerror or error}): free some "
-                "space, or set CONTRAGAN_CACHE to a folder that can be written"
-            ) from None
 
 
 def _digest(indices: NDArray[np.int64]) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,16 +12,13 @@ from typing import IO, Any
 
 import numpy as np
 
+from contragan.core.cache import STATISTICS, cache_folder, make_cache
+from contragan.core.errors import UserError
+from contragan.core.files import whole
 from contragan.core.gaussian import FittedGaussian, gaussian_from_arrays, gaussian_to_arrays
 
 FORMAT = 1
 """Part of every key: raised whenever the meaning of a stored file changes."""
-
-
-def default_cache_dir() -> Path:
-    """``$CONTRAGAN_CACHE``, or ``~/.cache/contragan``."""
-    named = os.environ.get("CONTRAGAN_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "contragan"
 
 
 def cache_key(facts: Mapping[str, Any]) -> str:
@@ -52,7 +47,7 @@ class StatisticsCache:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = (folder or default_cache_dir()) / "statistics"
+        self.folder = (folder or cache_folder()) / STATISTICS
 
     def load(self, key: str, *, features: bool) -> Statistics | None:
         """The statistics under ``key``, or None; ``features`` asks for the rows too."""
@@ -75,7 +70,7 @@ class StatisticsCache:
         return rows if rows.shape == shape else None
 
     def save(self, statistics: Statistics) -> None:
-        """Stores ``statistics`` under its key; OSError where the folder cannot be written."""
+        """Stores ``statistics`` under its key; UserError where the folder cannot be written."""
         key, rows = statistics.key, statistics.features
         if rows is not None:
             self._write(f"{key}.npy", lambda file: np.save(file, rows, allow_pickle=False))
@@ -94,14 +89,15 @@ class StatisticsCache:
         self._write(f"{key}.npz", lambda file: np.savez(file, **arrays))
 
     def _write(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".partial")
         try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.folder / name)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            make_cache(self.folder.parent)
+        except OSError as error:
+            raise self._refusal(self.folder, error) from error
+        with whole(self.folder / name, self._refusal) as temporary, temporary.open("wb") as file:
+            write(file)
+
+    def _refusal(self, path: Path, error: OSError) -> UserError:
+        return UserError(
+            f"cannot write to {self.folder} ({error.strerror or error}): free some space, or set "
+            "CONTRAGAN_CACHE to a folder that can be written"
+        )

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import Timeout
 
 from contragan.core.errors import UserError
-from contragan.core.files import writing_failed
+from contragan.core.files import write_text, writing_failed
 from contragan.core.locking import NO_LOCKS, file_lock
 
 LOCK, HOLDER = ".lock", ".lock.json"
@@ -84,7 +84,7 @@ class RunLock:
     def _sign(self) -> None:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         facts = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
-        (self.folder / HOLDER).write_text(json.dumps(facts) + "\n")
+        write_text(self.folder / HOLDER, json.dumps(facts) + "\n")
 
     def _holder(self) -> dict[str, Any] | None:
         try:
