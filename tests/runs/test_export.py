@@ -15,7 +15,7 @@ from torch import Tensor
 
 from contragan.core.errors import UserError
 from contragan.runs import export
-from contragan.runs.sampling import Model
+from contragan.runs.model import Model
 
 NAMES = ("ant", "a/b", "cow")
 
