@@ -76,6 +76,16 @@ def test_early_in_training_there_is_time_to_wait() -> None:
     assert "Less than half" not in _advice("digits/contragan", "confused", done=0.5)
 
 
+def test_a_short_training_is_not_judged() -> None:
+    """60 of 60 iterations on digits are one pass: nothing is wrong with its learning rates."""
+    recipe = load_recipe("digits/contragan", ["training.total_iterations=60"])
+    (text,) = advice({"collapsed", "merged"}, training_facts(recipe, 60, 1438))
+    assert "fewer than 10 times" in text
+    assert "learning rates" not in text
+    (text,) = advice({"collapsed"}, training_facts(recipe, 60, 192))
+    assert "learning rates" in text
+
+
 def test_of_files_nothing_is_presumed() -> None:
     for kind in LABEL_FAULTS:
         (text,) = advice({kind}, None)

@@ -92,14 +92,18 @@ class Evaluator:
                 progress=progress,
                 ranks=Ranks.current(),
                 closest_pairs=self.closest_pairs,
-                made_by=training_facts(self.recipe, iteration),
+                made_by=training_facts(self.recipe, iteration, len(self.train)),
             )
         return replace(record, warnings=(*left_out, *record.warnings))
 
 
-def training_facts(recipe: Recipe, iteration: int) -> Training:
-    """What an evaluation should know of a generator after ``iteration`` updates by ``recipe``."""
-    conditioning = recipe.conditioning
+def training_facts(recipe: Recipe, iteration: int, num_images: int | None = None) -> Training:
+    """What an evaluation should know of a generator after ``iteration`` updates by ``recipe``.
+
+    ``num_images`` is the size of the training set, where it is known.
+    """
+    conditioning, training = recipe.conditioning, recipe.training
+    shown = iteration * training.discriminator_steps * training.batch_size
     return Training(
         conditional=recipe.generator.conditional,
         conditioning=conditioning.kind,
@@ -111,7 +115,8 @@ def training_facts(recipe: Recipe, iteration: int) -> Training:
             for regularizer in recipe.regularizers
         ),
         iteration=iteration,
-        total_iterations=recipe.training.total_iterations,
+        total_iterations=training.total_iterations,
+        passes=None if num_images is None else shown / num_images,
     )
 
 

@@ -13,6 +13,10 @@ from contragan.metrics.findings import Kind
 UNTIED = frozenset({"unconditional", "nt_xent", "pair", "triplet", "n_pair"})
 """Kinds of conditioning whose loss does not tie an image to its class: docs/results.md."""
 
+FEW_PASSES = 10
+"""Passes over the training images before which a verdict says little; a `digits/` recipe makes
+over 25 in 1,200 iterations."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -20,7 +24,8 @@ class Training:
 
     ``conditional``: whether the generator sees labels. ``conditioning``: the kind of head.
     ``eq8``: same-class samples in the numerator and nothing else that ties an image to its class.
-    ``mirrors``: a consistency term between an image and its mirror image.
+    ``mirrors``: a consistency term between an image and its mirror image. ``passes``: how often D
+    has seen each training image, where that is known.
     """
 
     conditional: bool
@@ -29,6 +34,7 @@ class Training:
     mirrors: bool
     iteration: int
     total_iterations: int
+    passes: float | None = None
 
 
 def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
@@ -44,6 +50,11 @@ def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
         return [
             "Less than half of the training is done: early images vary little and ignore their "
             "labels in good runs too. Judge at the end."
+        ]
+    if training.passes is not None and training.passes < FEW_PASSES:
+        return [
+            f"D has seen each training image fewer than {FEW_PASSES} times: early images vary "
+            "little and ignore their labels in good runs too. Train longer before you judge."
         ]
     # A collapse comes first: what it leaves says little about the labels.
     if "collapsed" in kinds:
