@@ -46,26 +46,33 @@ def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
         return []
     if training is None:
         return [_of_images(kinds)]
+    return [_too_early(training) or _of_training(kinds, training)]
+
+
+def _too_early(training: Training) -> str | None:
+    """Why a training cannot be judged yet, if it cannot."""
+    early = "early images vary little and ignore their labels in good runs too."
     if 2 * training.iteration < training.total_iterations:
-        return [
-            "Less than half of the training is done: early images vary little and ignore their "
-            "labels in good runs too. Judge at the end."
-        ]
+        return f"Less than half of the training is done: {early} Judge at the end."
     if training.passes is not None and training.passes < FEW_PASSES:
-        return [
-            f"D has seen each training image fewer than {FEW_PASSES} times: early images vary "
-            "little and ignore their labels in good runs too. Train longer before you judge."
-        ]
+        return (
+            f"D has seen each training image fewer than {FEW_PASSES} times: {early} Train longer "
+            "before you judge."
+        )
+    return None
+
+
+def _of_training(kinds: Collection[Kind], training: Training) -> str:
     # A collapse comes first: what it leaves says little about the labels.
     if "collapsed" in kinds:
-        return [
+        return (
             "A collapsed generator seldom recovers: train again with lower learning rates "
             "(training.generator_optimizer.learning_rate and training.discriminator_optimizer."
             "learning_rate), or use a checkpoint from before it."
-        ]
+        )
     if "missing" in kinds:
-        return ["Train longer: classes that are seldom drawn come late."]
-    return [_of_labels(training)]
+        return "Train longer: classes that are seldom drawn come late."
+    return _of_labels(training)
 
 
 def _of_images(kinds: Collection[Kind]) -> str:
