@@ -26,7 +26,7 @@ class EvaluationConfig(Config):
     images. ``labels`` of the generated ones follow the reference's class counts (``reference``),
     are as many of each class as can be (``uniform``), or are drawn one by one, each class as likely
     as another (``random``). ``rounding`` rounds generated images to the 256 levels of a file before
-    features are taken; reference images come from files and have no others.
+    features are taken, as real images have them, which come from files.
     ``resize`` None is the extractor's own. ``precision`` bfloat16 is faster where the processor has
     it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). Of ``metrics``,
     ``inception_score`` and ``classifier_score`` are one formula, called by the first name with
@@ -115,7 +115,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 def named_protocol(name: str, **changes: Any) -> EvaluationConfig:
     """The protocol called ``name``, with ``changes`` to single settings.
 
-    A changed protocol no longer bears the name alone: the changes are written behind it.
+    The changed settings are written behind the name of a changed protocol.
     UserError for an unknown name.
     """
     if name not in PROTOCOLS:
@@ -141,7 +141,7 @@ def in_todays_terms(protocol: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_protocols_metrics(config: EvaluationConfig) -> bool:
-    """Whether the metrics are a named protocol's, and not somebody's own choice."""
+    """Whether the metrics are a named protocol's, and not the user's own choice."""
     if config.protocol is None:
         return False
     _, _, changes = config.protocol.partition(", changed: ")
