@@ -13,8 +13,8 @@ from rich.console import Console
 from torch import Tensor
 
 from contragan.core.errors import UserError
+from contragan.evaluation.job import ClosestPairs
 from contragan.evaluation.protocol import (
-    ClosestPairs,
     IndexedDraw,
     evaluate,
     evaluate_images,

@@ -59,7 +59,7 @@ def test_a_metric_joins_by_its_name() -> None:
         (SpreadAgain, r"its name 'spread' is taken by .*Spread \("),
         (OtherNameSameScore, r"its score 'spread' is one of .*Spread \("),
         (NeedsText, r"it needs 'captions', which nothing provides. There are features, "),
-        (Nameless, r"lacks name"),
+        (Nameless, r"it has no name"),
     ],
 )
 def test_what_may_not_join_is_named_with_its_file(second: type[Metric], said: str) -> None:

@@ -28,7 +28,7 @@ MODEL_FACTS = ("ema",)
 class Comparison:
     """Scores and protocol differences of named records, in their order.
 
-    ``scores`` maps a metric to one value a record, None where a record lacks it. ``differences``
+    ``scores`` maps a metric to one value per record, None where a record lacks it. ``differences``
     maps a setting's path to its values where they are not all equal: scores of such records are
     not comparable.
     """
@@ -60,7 +60,7 @@ def compare(records: Mapping[str, EvaluationRecord]) -> Comparison:
 
 
 def _differs(path: str, row: list[Any]) -> bool:
-    # A count that a record lacks belongs to a metric that it lacks.
+    # A count is missing where its metric was not computed: that is not another protocol.
     known = [value for value in row if value is not None or not path.startswith("counts.")]
     return any(value != known[0] for value in known)
 

@@ -1,4 +1,4 @@
-"""Evaluating a generator against its recipe's data: during training and afterwards alike."""
+"""Evaluating a generator against its recipe's data: during training and afterwards."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rich.console import Console
 from contragan.core.console import progress_bar
 from contragan.core.processes import Ranks
 from contragan.data import DataConfig, ImageDataset
+from contragan.evaluation.job import ClosestPairs, check_evaluation
 from contragan.evaluation.labels import without_metrics_by_class
-from contragan.evaluation.protocol import ClosestPairs, IndexedDraw, check_evaluation, evaluate
+from contragan.evaluation.protocol import IndexedDraw, evaluate
 from contragan.evaluation.record import EvaluationRecord
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.load import load_extractor
@@ -34,8 +35,8 @@ SHOWN = {score.name: score.title for score in SCORES.values() if score.in_traini
 class Evaluator:
     """Scores a generator in place, leaving it as it was.
 
-    Metrics by class that one class cannot bear are left out, with a warning in the record, unless
-    somebody asked for the metrics by name (``metrics_asked``).
+    Metrics by class are left out where there is one class, with a warning in the record, unless the
+    user asked for the metrics by name (``metrics_asked``).
     """
 
     generator: Generator

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from contragan.core.errors import UserError
 from contragan.core.words import shortened
 from contragan.data.classes import canonical_names
-from contragan.evaluation.reference import ImageSet, ReferenceSet, shown_name
+from contragan.evaluation.reference import ImageSet, LabelledImages, shown_name
 from contragan.metrics.registry import METRICS
 from contragan.recipes.evaluation import EvaluationConfig, chosen, has_protocols_metrics
 
 
-def class_counts(images: ReferenceSet) -> NDArray[np.int64]:
+def class_counts(images: LabelledImages) -> NDArray[np.int64]:
     """Number of images of each named class, (K,); UserError where a label has no name."""
     labels, known = np.asarray(images.labels), len(images.class_names)
     if len(labels) != len(images.images):
@@ -36,9 +36,9 @@ def by_class(config: EvaluationConfig) -> list[str]:
 
 
 def without_metrics_by_class(
-    config: EvaluationConfig, reference: ReferenceSet, generated: ReferenceSet | None = None
+    config: EvaluationConfig, reference: LabelledImages, generated: LabelledImages | None = None
 ) -> tuple[EvaluationConfig, tuple[str, ...]]:
-    """The config with what sets without labels can bear, and a sentence for what was left out.
+    """The config without metrics that need classes, where sets have none, and what was left out.
 
     Another metric takes the place of one that names it (``without_classes``).
     UserError where nothing remains.
@@ -58,11 +58,11 @@ def without_metrics_by_class(
 
 
 def metrics_that_fit(
-    config: EvaluationConfig, reference: ReferenceSet, generated: ReferenceSet | None = None
+    config: EvaluationConfig, reference: LabelledImages, generated: LabelledImages | None = None
 ) -> tuple[EvaluationConfig, tuple[str, ...]]:
-    """The config as it stands; a named protocol without what sets without labels cannot bear.
+    """The config as it stands; of a named protocol, without metrics that need missing classes.
 
-    UserError where somebody chose metrics by class for sets without labels.
+    UserError where the user chose metrics by class for sets without labels.
     """
     if has_protocols_metrics(config):
         return without_metrics_by_class(config, reference, generated)
@@ -74,9 +74,9 @@ def metrics_that_fit(
 
 
 def _no_labels(
-    metrics: Sequence[str], reference: ReferenceSet, generated: ReferenceSet | None
+    metrics: Sequence[str], reference: LabelledImages, generated: LabelledImages | None
 ) -> str | None:
-    """Which set has no labels to measure by: one class in all, or one that is no real class."""
+    """A sentence on the set that has one class only, or none of the reference's; None if fine."""
     plain = None
     if np.count_nonzero(class_counts(reference)) < 2:
         plain = reference
@@ -93,7 +93,7 @@ def _no_labels(
     )
 
 
-def matched_labels(generated: ReferenceSet, reference: ReferenceSet) -> NDArray[np.int64]:
+def matched_labels(generated: LabelledImages, reference: LabelledImages) -> NDArray[np.int64]:
     """The generated images' labels as indices of the reference's classes, matched by name.
 
     Names match in whatever order and Unicode form. UserError, with their names, for generated
@@ -123,7 +123,7 @@ def matched_labels(generated: ReferenceSet, reference: ReferenceSet) -> NDArray[
     return np.asarray(table[np.asarray(generated.labels)])
 
 
-def in_classes_of(images: ReferenceSet, reference: ReferenceSet) -> ReferenceSet:
+def in_classes_of(images: LabelledImages, reference: LabelledImages) -> LabelledImages:
     """The set with the reference's classes in the reference's order; UserError on unknown ones."""
     if tuple(images.class_names) == tuple(reference.class_names):
         return images

@@ -1,10 +1,9 @@
-"""One evaluation: a stated protocol, one pass over the images, one record."""
+"""Evaluating by a stated protocol: images that a generator draws, or images that are given."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,18 @@ from torch import Tensor
 from contragan.core.errors import UserError
 from contragan.core.processes import Ranks
 from contragan.core.types import to_levels, to_uint8
+from contragan.evaluation.job import ClosestPairs, Job
 from contragan.evaluation.labels import by_class, in_classes_of, matched_labels, metrics_that_fit
-from contragan.evaluation.record import EvaluationRecord, versions
+from contragan.evaluation.record import EvaluationRecord
 from contragan.evaluation.reference import (
-    RealFeatures,
-    ReferenceSet,
+    LabelledImages,
     apportion,
     image_batch,
     shown_name,
 )
-from contragan.evaluation.room import check_counts, check_room
-from contragan.evaluation.scores import compute_scores
-from contragan.evaluation.sets import measured, what_to_keep
-from contragan.features.cache import StatisticsCache
 from contragan.features.extractor import FeatureExtractor
-from contragan.features.feature_pass import FeaturePass, Progress
-from contragan.metrics import Sets, Training
+from contragan.features.feature_pass import Progress
+from contragan.metrics import Training
 from contragan.recipes.evaluation import EvaluationConfig
 
 Draw = Callable[[Tensor], Tensor]
@@ -49,17 +44,8 @@ class IndexedDraw:
     function: Callable[[Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class ClosestPairs:
-    """Generated images (n, C, H, W) uint8, the training image nearest to each, and distances."""
-
-    generated: NDArray[np.uint8]
-    training: NDArray[np.uint8]
-    distances: NDArray[np.float32]
-
-
 def label_sequence(
-    reference: ReferenceSet, config: EvaluationConfig, seed: int
+    reference: LabelledImages, config: EvaluationConfig, seed: int
 ) -> NDArray[np.int64]:
     """Labels (N,) of the images to generate, from ``seed``: exact class counts, or drawn."""
     total = config.num_images if config.num_images is not None else len(reference.images)
@@ -75,8 +61,8 @@ def label_sequence(
 def evaluate(
     draw: Draw | IndexedDraw,
     *,
-    reference: ReferenceSet,
-    probe_train: ReferenceSet | None,
+    reference: LabelledImages,
+    probe_train: LabelledImages | None,
     config: EvaluationConfig,
     extractor: FeatureExtractor,
     cache_dir: Path | None = None,
@@ -93,16 +79,15 @@ def evaluate(
     it is None or the reference itself, the probe is tested on a fifth of the reference that it was
     not fitted to. ``context`` (iteration, EMA, recipe: JSON values) goes into the record as it is.
     ``draw`` is called under ``torch.inference_mode``; the caller puts the generator into the mode
-    that ``config.batch_norm`` names. With ``ranks`` every process calls this alike, draws its share
-    and gets the same record; ``draw`` should then be an :class:`IndexedDraw`. ``closest_pairs``
-    receives the pictures behind the memorisation check.
-    ``made_by`` is what is known of how the generator was trained: one without labels is not judged
-    by them, and advice suits the settings.
+    that ``config.batch_norm`` names. With ``ranks`` every process calls this with equal arguments,
+    draws its share, best by an :class:`IndexedDraw`, and gets the same record. ``closest_pairs``
+    receives the pictures behind the memorisation check. ``made_by``, what is known of the
+    generator's training, decides whether it is judged by labels and what is advised.
 
-    Metrics by class need two classes: of one, a named protocol goes without them, and the record
-    says so. UserError, before anything is drawn, where they were chosen for one class, a set has
-    too few images, or memory does not suffice; and on images that are not finite or of another
-    shape.
+    Metrics by class need two classes: with one, a named protocol leaves them out, and the record
+    says so. UserError, before anything is drawn, where the user chose them for one class, a set has
+    too few images, or memory does not suffice; later where images are not finite or not of the
+    reference's shape.
     """
     config, notes = metrics_that_fit(config, reference)
     if probe_train is not None and by_class(config):
@@ -121,7 +106,7 @@ def evaluate(
                 images, (len(part), channels, height, width), rounding=config.rounding
             )
 
-    job = _Job(
+    job = Job(
         reference,
         probe_train,
         config,
@@ -136,10 +121,10 @@ def evaluate(
 
 
 def evaluate_images(
-    generated: ReferenceSet,
+    generated: LabelledImages,
     *,
-    reference: ReferenceSet,
-    probe_train: ReferenceSet | None = None,
+    reference: LabelledImages,
+    probe_train: LabelledImages | None = None,
     config: EvaluationConfig,
     extractor: FeatureExtractor,
     cache_dir: Path | None = None,
@@ -166,7 +151,7 @@ def evaluate_images(
     if by_class(config):
         labels = matched_labels(generated, reference)
         probe_train = None if probe_train is None else in_classes_of(probe_train, reference)
-    job = _Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks(), notes, name)
+    job = Job(reference, probe_train, config, extractor, cache_dir, progress, Ranks(), notes, name)
     record = job.run(
         lambda start, stop: image_batch(generated.images, slice(start, stop)),
         np.asarray(labels),
@@ -187,96 +172,6 @@ def evaluate_images(
             f"{config.protocol or 'the protocol'} is not",
         )
     return replace(record, protocol={**record.protocol, **facts}, warnings=warnings)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What both kinds of evaluation share."""
-
-    reference: ReferenceSet
-    made_by: Training | None = field(default=None, kw_only=True)
-    train: ReferenceSet | None
-    config: EvaluationConfig
-    extractor: FeatureExtractor
-    cache_dir: Path | None
-    progress: Progress | None
-    ranks: Ranks
-    notes: tuple[str, ...]
-    given: str | None = None
-
-    def run(
-        self,
-        batch: Callable[[int, int], Tensor],
-        labels: NDArray[np.int64],
-        seed: int,
-        context: Mapping[str, Any],
-        closest_pairs: Callable[[ClosestPairs], None] | None,
-    ) -> EvaluationRecord:
-        started = time.perf_counter()
-        self.check(len(labels))
-        passing = FeaturePass(self.extractor, self.config.batch_size, self.ranks, self.progress)
-        keep = what_to_keep(self.config)
-        generated = passing(batch, len(labels), keep, "generated images")
-        real = RealFeatures(passing, StatisticsCache(self.cache_dir))
-        sets = measured(
-            self.config, generated, labels, real, self.reference, self.train, self.made_by
-        )
-        scores = compute_scores(self.config, sets, self.reference, self.given)
-        if closest_pairs is not None and "memorisation" in scores.details:
-            closest_pairs(_closest_pairs(sets, scores.details["memorisation"]))
-        return EvaluationRecord(
-            values=scores.values,
-            class_fidelity=scores.details.pop("class_fidelity", None),
-            details=scores.details,
-            protocol=stated_protocol(self.config, self.extractor, self.reference, self.train),
-            counts=scores.counts,
-            seed=seed,
-            context=dict(context),
-            versions=versions(),
-            warnings=(*self.notes, *scores.warnings),
-            wall_seconds=time.perf_counter() - started,
-        )
-
-    def check(self, generated: int) -> None:
-        """UserError where images are too few, or memory does not suffice."""
-        with self.ranks.fail_together():
-            check_evaluation(
-                self.config,
-                self.extractor,
-                (self.given or "the generated set", generated),
-                self.reference,
-                self.train,
-            )
-
-
-def check_evaluation(
-    config: EvaluationConfig,
-    extractor: FeatureExtractor,
-    generated: tuple[str, int],
-    reference: ReferenceSet,
-    train: ReferenceSet | None,
-) -> None:
-    """Raises UserError where a set has too few images for ``config``, or memory does not suffice.
-
-    ``generated`` is a name and a number.
-    """
-    check_counts(config, generated, reference, train)
-    check_room(config, what_to_keep(config), extractor, generated[1], reference, train)
-
-
-def stated_protocol(
-    config: EvaluationConfig,
-    extractor: FeatureExtractor,
-    reference: ReferenceSet,
-    train: ReferenceSet | None = None,
-) -> dict[str, Any]:
-    """The whole protocol as JSON values: settings, extractor, data."""
-    sets = {"data": reference} | ({} if train is None else {"training_data": train})
-    facts = {
-        key: {"name": shown_name(data), "split": data.split, "fingerprint": data.fingerprint}
-        for key, data in sets.items()
-    }
-    return {**config.model_dump(mode="json"), "extractor": extractor.protocol(), **facts}
 
 
 def checked_images(
@@ -306,16 +201,6 @@ def checked_images(
     return to_uint8(images) if rounding else to_levels(images)
 
 
-def _closest_pairs(sets: Sets, pairs: list[dict[str, Any]]) -> ClosestPairs:
-    generated = [pair["generated"] for pair in pairs]
-    training = [pair["training"] for pair in pairs]
-    return ClosestPairs(
-        sets.generated.images[generated],
-        np.ascontiguousarray(sets.training.images[training]),
-        np.array([pair["distance"] for pair in pairs], dtype=np.float32),
-    )
-
-
-def _size(images: ReferenceSet) -> str:
+def _size(images: LabelledImages) -> str:
     height, width, channels = images.images.shape[1:]
     return f"{width} x {height} pixels with {channels} channel{'s' if channels > 1 else ''}"

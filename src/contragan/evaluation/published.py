@@ -18,19 +18,19 @@ _SELECTION = "best evaluation of a run"
 
 
 def with_published(record: EvaluationRecord, recipe: Recipe) -> EvaluationRecord:
-    """The record with what its recipe's published score is, and how the protocols differ.
+    """The record with its recipe's published score, and how the two protocols differ.
 
     As ``details["published"]``, where the recipe names a score and its protocol.
     """
-    reference = recipe.reference
-    if reference.published_fid is None or reference.published_protocol is None:
+    paper = recipe.reference
+    if paper.published_fid is None or paper.published_protocol is None:
         return record
     facts = {
-        "fid": reference.published_fid,
-        "protocol": reference.published_protocol,
-        "source": ", ".join(filter(None, (reference.paper, reference.table))),
+        "fid": paper.published_fid,
+        "protocol": paper.published_protocol,
+        "source": ", ".join(filter(None, (paper.paper, paper.table))),
         "selection": _SELECTION,
-        "differences": protocol_differences(record, reference.published_protocol, recipe),
+        "differences": protocol_differences(record, paper.published_protocol, recipe),
     }
     return replace(record, details={**record.details, "published": facts})
 
@@ -38,9 +38,9 @@ def with_published(record: EvaluationRecord, recipe: Recipe) -> EvaluationRecord
 def protocol_differences(
     record: EvaluationRecord, protocol: str, recipe: Recipe
 ) -> dict[str, list[Any]]:
-    """What an evaluation did otherwise than a named protocol, as [here, there].
+    """Settings in which an evaluation differs from a named protocol, each as [here, there].
 
-    Decided setting by setting: the name that a record bears plays no part.
+    Settings are compared one by one: the name in the record does not matter.
     """
     asked = named_protocol(protocol)
     expected = _expected(asked, record, recipe)

@@ -1,4 +1,4 @@
-"""Real images: what a set of them must offer, and one cached feature pass over it."""
+"""Labelled images in memory, and the cached feature pass over real ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contragan.features.feature_pass import FeaturePass, Keep
 from contragan.metrics.probe import PROBE_SETTINGS, LinearProbe, fit_probe
 
 
-class ReferenceSet(Protocol):
+class LabelledImages(Protocol):
     """Labelled images: uint8 (N, H, W, C) and labels (N,).
 
     ``fingerprint`` names the content: equal fingerprints must mean equal images in equal order.
@@ -41,7 +41,7 @@ class ReferenceSet(Protocol):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A :class:`ReferenceSet` held in memory."""
+    """A :class:`LabelledImages` held in memory."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -51,12 +51,12 @@ class ImageSet:
     split: str
 
 
-def shown_name(images: ReferenceSet) -> str:
-    """What a set is called in tables and messages: never nothing."""
+def shown_name(images: LabelledImages) -> str:
+    """What a set is called in tables and messages, also where it has no name."""
     return images.name.strip() or "unnamed images"
 
 
-def same_images(first: ReferenceSet, second: ReferenceSet) -> bool:
+def same_images(first: LabelledImages, second: LabelledImages) -> bool:
     """Whether two sets are one."""
     return (first.fingerprint, first.split) == (second.fingerprint, second.split)
 
@@ -75,7 +75,7 @@ class RealFeatures:
 
     def __call__(
         self,
-        reference: ReferenceSet,
+        reference: LabelledImages,
         *,
         features: bool,
         indices: NDArray[np.int64] | None = None,

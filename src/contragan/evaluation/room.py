@@ -9,7 +9,7 @@ import torch
 from contragan.core.errors import UserError
 from contragan.core.gaussian import rows_suffice
 from contragan.core.memory import free_memory
-from contragan.evaluation.reference import ReferenceSet, same_images, shown_name
+from contragan.evaluation.reference import LabelledImages, same_images, shown_name
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import Keep
 from contragan.metrics import Sizes
@@ -24,8 +24,8 @@ with room for what is being computed."""
 def check_counts(
     config: EvaluationConfig,
     generated: tuple[str, int],
-    reference: ReferenceSet,
-    train: ReferenceSet | None,
+    reference: LabelledImages,
+    train: LabelledImages | None,
 ) -> None:
     """Raises UserError where a set has too few images; ``generated`` is a name and a number."""
     fewest = [metric.fewest_images(config) for metric in chosen(config)]
@@ -49,8 +49,8 @@ def check_room(
     keep: Keep,
     extractor: FeatureExtractor,
     generated: int,
-    reference: ReferenceSet,
-    train: ReferenceSet | None,
+    reference: LabelledImages,
+    train: LabelledImages | None,
 ) -> None:
     """Raises UserError, with the estimate, where the evaluation would not fit in memory."""
     count = len(reference.images)

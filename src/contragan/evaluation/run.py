@@ -17,7 +17,7 @@ from contragan.data import ImageDataset
 from contragan.data.splits import load_splits
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.evaluator import Evaluator, extractor_for
-from contragan.evaluation.protocol import ClosestPairs
+from contragan.evaluation.job import ClosestPairs
 from contragan.evaluation.published import with_published
 from contragan.evaluation.record import EvaluationRecord
 from contragan.runs.model import load

@@ -12,7 +12,7 @@ from contragan.core.errors import UserError
 from contragan.core.registry import where
 from contragan.core.words import shortened
 from contragan.evaluation.labels import by_class, class_counts
-from contragan.evaluation.reference import ReferenceSet, shown_name
+from contragan.evaluation.reference import LabelledImages, shown_name
 from contragan.metrics import Found, Metric, Sets
 from contragan.metrics.advice import advice
 from contragan.metrics.findings import Finding
@@ -44,12 +44,12 @@ class Scores:
 
 
 def compute_scores(
-    config: EvaluationConfig, sets: Sets, reference: ReferenceSet, given: str | None
+    config: EvaluationConfig, sets: Sets, reference: LabelledImages, given: str | None
 ) -> Scores:
     """All metrics of the config, in its order, and then what is wrong and what to do about it.
 
     ``given`` is the name of generated images that came as they are; None where a generator drew
-    their labels. UserError where a set cannot bear a metric.
+    their labels. UserError where a metric cannot be computed of a set.
     """
     scores = Scores(counts={"generated": len(sets.generated), "reference": len(sets.reference)})
     faults: dict[Finding, None] = {}
@@ -65,7 +65,7 @@ def compute_scores(
 
 
 def _name_absent_classes(
-    scores: Scores, labels: NDArray[np.int64], reference: ReferenceSet, given: str | None
+    scores: Scores, labels: NDArray[np.int64], reference: LabelledImages, given: str | None
 ) -> None:
     """Names classes of one side only; where images were given, missing ones count as wrong."""
     real, names = class_counts(reference), np.array(reference.class_names)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
-from contragan.evaluation.reference import RealFeatures, ReferenceSet, same_images, stratified
+from contragan.evaluation.reference import LabelledImages, RealFeatures, same_images, stratified
 from contragan.features.cache import Statistics
 from contragan.features.feature_pass import Keep, Passed
 from contragan.metrics import MeasuredSet, Sets, Training
@@ -30,8 +30,8 @@ def measured(
     generated: Passed,
     labels: NDArray[np.int64],
     real: RealFeatures,
-    reference: ReferenceSet,
-    train: ReferenceSet | None,
+    reference: LabelledImages,
+    train: LabelledImages | None,
     made_by: Training | None,
 ) -> Sets:
     """The sets as the metrics of ``config`` see them; the reference set is passed over here.
@@ -76,7 +76,7 @@ def _some(**parts: np.ndarray | None) -> dict[str, Callable[[], Any]]:
     return {name: partial(np.asarray, kept) for name, kept in parts.items() if kept is not None}
 
 
-def _pixels(images: ReferenceSet) -> NDArray[np.uint8]:
+def _pixels(images: LabelledImages) -> NDArray[np.uint8]:
     return images.images.transpose(0, 3, 1, 2)
 
 
@@ -86,9 +86,9 @@ class _Real:
 
     config: EvaluationConfig
     features: RealFeatures
-    reference: ReferenceSet
+    reference: LabelledImages
     statistics: Statistics
-    train: ReferenceSet | None
+    train: LabelledImages | None
 
     def probe(self) -> FittedProbe:
         """A probe to test on the reference, or on a fifth of it where it is fitted to the rest."""

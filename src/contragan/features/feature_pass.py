@@ -39,7 +39,7 @@ class Passed:
 
 @dataclass(frozen=True)
 class FeaturePass:
-    """Sends images through ``extractor`` in batches, each rank its share, all getting the whole."""
+    """Sends images through ``extractor`` in batches, one share per rank; all get the whole."""
 
     extractor: FeatureExtractor
     batch_size: int

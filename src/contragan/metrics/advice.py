@@ -1,4 +1,4 @@
-"""What to do about what an evaluation found: it depends on how the generator was trained.
+"""What to do about faults that an evaluation found; it depends on how the generator was trained.
 
 Only what docs/results.md shows to help is advised.
 """
@@ -38,7 +38,7 @@ class Training:
 
 
 def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
-    """Sentences on what to do; none where nothing was found.
+    """Sentences on what to do; empty where nothing was found.
 
     They hold no numbers of the evaluation, so that a display can say each of them once in a run.
     """

@@ -1,4 +1,4 @@
-"""Bounds on a share that was counted: how sure so many images make us."""
+"""Confidence bounds on a share that was counted on so many images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ALARM_RATE = 0.01
 
 
 def lower_bound(counted: ArrayLike, trials: ArrayLike, level: float) -> NDArray[np.float64]:
-    """The share below which the true one lies with probability ``level`` at most; 0 of no trials.
+    """The share below which the true one lies with probability ``level`` at most; 0 without trials.
 
     The exact binomial bound (Clopper and Pearson 1934), element by element.
     """
@@ -24,6 +24,6 @@ def lower_bound(counted: ArrayLike, trials: ArrayLike, level: float) -> NDArray[
 
 
 def upper_bound(counted: ArrayLike, trials: ArrayLike, level: float) -> NDArray[np.float64]:
-    """The share above which the true one lies with probability ``level`` at most; of none, 1."""
+    """The share above which the true one lies with probability ``level`` at most; 1 without."""
     counted, trials = np.asarray(counted, float), np.asarray(trials, float)
     return 1 - lower_bound(trials - counted, trials, level)

@@ -1,6 +1,6 @@
 """How confident and how varied a classifier's predictions are.
 
-Of Inception-V3's predictions this is the Inception Score, and of no other network's.
+From Inception-V3's predictions, and only from those, this is the Inception Score.
 """
 
 from __future__ import annotations

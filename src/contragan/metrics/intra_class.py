@@ -1,7 +1,7 @@
 """Distances within each class: they see permuted or collapsed classes where others do not.
 
-Two of them: the Fréchet distance, which few images a class bias upwards, and the kernel distance,
-which is unbiased at any number.
+Two of them: the Fréchet distance, which is biased upwards where a class has few images, and the
+kernel distance, which is unbiased at any number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class IntraClassDistance:
     """Distances of every class (K,), in the order of ``class_names``.
 
     ``distances`` are Fréchet distances, ``kernel_distances`` unbiased squared MMDs. ``images``
-    (K, 2) counts real and generated ones; a class with fewer than two on a side has NaN.
+    (K, 2) counts real and generated ones; a class with fewer than two of either has NaN.
     """
 
     distances: NDArray[np.float64]

@@ -47,7 +47,7 @@ def kernel_distance(
     smaller = min(len(features_a), len(features_b))
     size = min(subset_size, smaller)
     if size < 2 or subsets < 1:
-        raise ValueError("the kernel distance needs at least 2 images a set and 1 subset")
+        raise ValueError("the kernel distance needs at least 2 images per set and 1 subset")
     # numpy's legacy generator is frozen for good, so a seed means the same subsets in any version.
     random = np.random.RandomState(seed)
     estimates = []
@@ -66,7 +66,7 @@ def squared_mmd(features_a: Float[Tensor, "N D"], features_b: Float[Tensor, "M D
     """
     _check_widths(features_a, features_b)
     if min(len(features_a), len(features_b)) < 2:
-        raise ValueError("the kernel distance needs at least 2 images a set")
+        raise ValueError("the kernel distance needs at least 2 images per set")
     a, b = features_a.float(), features_b.float()
     within = sum(
         (_kernel_sum(rows, rows) - _diagonal_sum(rows)) / (len(rows) * (len(rows) - 1))
@@ -135,6 +135,6 @@ class KernelMetric(Metric):
         warning = (
             f"The kernel distance has no deviation: subsets of {found.subset_size} are more than "
             f"half of {few} images, so that they hardly differ. Use at least "
-            f"{2 * found.subset_size} images a set, or a smaller kernel_subset_size."
+            f"{2 * found.subset_size} images per set, or a smaller kernel_subset_size."
         )
         return Found(values, counts=counts, warnings=(warning,))

@@ -21,7 +21,7 @@ class ClassFidelity:
 
     ``confusion`` (K, K) counts images asked for as the row's class and classified as the column's;
     ``real_confusion`` the same of held-out real images. ``conditional`` says whether the generator
-    saw the labels, None where nobody knows: those of one that did not get no verdict.
+    saw the labels (None: unknown). Images of a generator that did not see them get no verdict.
     """
 
     confusion: Labels

@@ -26,7 +26,7 @@ from contragan.metrics.bounds import ALARM_RATE, lower_bound, upper_bound
 
 Labels = NDArray[np.int64]
 Counts = tuple[Any, Any]
-"""Of some images: how many are so, and how many there are."""
+"""How many of some images have a property, and how many images there are."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ THUMBNAIL = 16
 """Longest side of the pictures compared: fine detail, which JPEG and noise change, is averaged."""
 
 CHUNK = 4096
-"""Pictures made smaller at a time."""
+"""How many pictures are made smaller at a time."""
 
 CLOSEST_PAIRS = 16
 """Pairs of a generated and its nearest training image that a record lists."""
@@ -59,7 +59,7 @@ class Memorisation:
     its nearest training image in the features, or of the one whose picture it repeats; ``chance``
     (N,) is how often a fresh image comes as near. ``baseline`` and ``baseline_chance`` (M,) are the
     same of training images beside their nearest *other* one, equal images counting once: what a
-    sample of the data that is no copy looks like.
+    fresh sample of the data looks like.
     """
 
     distances: Distances

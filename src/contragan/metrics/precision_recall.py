@@ -123,7 +123,7 @@ def _scores(
 
 
 def _squared_radii(blocks: list[_Block], neighbours: tuple[int, ...]) -> list[Tensor]:
-    """For each k the squared distance (N,) of every point to its k-th neighbour, itself aside."""
+    """For each k the squared distance (N,) of every point to its k-th other point."""
     norms = torch.cat([block.norms for block in blocks])
     nearest = torch.full((len(norms), max(neighbours)), torch.inf, device=norms.device)
     # One triangle of tiles: every distance is computed once and serves both its points.

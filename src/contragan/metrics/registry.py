@@ -22,7 +22,7 @@ def registered(*metrics: type[Metric]) -> dict[str, Metric]:
             raise UserError(f"the installed extension {metric!r} is not a contragan.metrics.Metric")
         lacking = [part for part in ("name", "scores") if not hasattr(metric, part)]
         if lacking:
-            raise UserError(f"{where(metric)} is not a whole metric: it lacks {lacking[0]}")
+            raise UserError(f"{where(metric)} cannot join the metrics: it has no {lacking[0]}")
         if metric.name in known:
             raise UserError(
                 f"{where(metric)} cannot join the metrics: its name '{metric.name}' is taken by "

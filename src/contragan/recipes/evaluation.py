@@ -141,7 +141,7 @@ def in_todays_terms(protocol: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_protocols_metrics(config: EvaluationConfig) -> bool:
-    """Whether the metrics are a named protocol's, and not somebody's own choice."""
+    """Whether the metrics are a named protocol's, and not the user's own choice."""
     if config.protocol is None:
         return False
     _, _, changes = config.protocol.partition(", changed: ")
