@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -145,9 +144,16 @@ def forget_peak(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory(device: torch.device) -> int:
-    """Bytes at the peak: of this process's tensors on CUDA, of the whole process elsewhere."""
+def peak_memory(device: torch.device) -> int | None:
+    """Bytes at the peak: of this process's tensors on CUDA, of the whole process elsewhere.
+
+    None where the system does not tell (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

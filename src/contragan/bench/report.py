@@ -42,7 +42,9 @@ def to_table(result: BenchResult) -> Table:
     table.add_row(
         "a matrix product", gigaflops(result.matmul_flops_per_second), "", f"{share:.1%} achieved"
     )
-    table.add_row("peak memory", f"{result.peak_memory_bytes / 1e6:,.0f} MB", "", "")
+    peak = result.peak_memory_bytes
+    shown = "not told by this system" if peak is None else f"{peak / 1e6:,.0f} MB"
+    table.add_row("peak memory", shown, "", "")
     return table
 
 

@@ -40,7 +40,7 @@ class BenchResult:
     """Floating-point operations of our D steps and G step, of one iteration."""
     reference_flops: int
     matmul_flops_per_second: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     estimated_memory_bytes: int
     synthetic: bool
     device: str

@@ -6,6 +6,19 @@ import torch
 
 from contragan.core.errors import UserError
 
+WITHOUT_FLOAT64 = {"mps"}
+"""Types of devices that have no float64."""
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """float64 where the device has it, else float32."""
+    return torch.float32 if device.type in WITHOUT_FLOAT64 else torch.float64
+
+
+def float64_device(device: torch.device) -> torch.device:
+    """Where to compute in float64 what lies on ``device``: there, or on the CPU."""
+    return torch.device("cpu") if device.type in WITHOUT_FLOAT64 else device
+
 
 def find_device(name: str = "auto") -> torch.device:
     """The device that ``--device`` names; ``auto`` is a GPU where there is one, else the CPU.

@@ -11,6 +11,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contragan.core.devices import float64_device
+
 Array = NDArray[np.float64]
 
 
@@ -62,12 +64,14 @@ class Moments:
     """Streaming mean and scatter of features (B, D), in float64, mergeable.
 
     Batches are merged by Chan's update, which never subtracts two large numbers: the result does
-    not depend on the batch size, and features far from zero lose no digits.
+    not depend on the batch size, and features far from zero lose no digits. On a device without
+    float64 the sums lie on the CPU.
 
     Source: Chan, Golub and LeVeque 1979.
     """
 
     def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
+        device = float64_device(torch.device(device))
         self.count = 0
         self.mean = torch.zeros(dim, dtype=torch.float64, device=device)
         self.scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)
@@ -77,7 +81,7 @@ class Moments:
         """Adds a batch of features; an empty batch changes nothing."""
         if features.shape[0] == 0:
             return
-        batch = features.to(self.mean.device, torch.float64)
+        batch = features.to(self.mean.device).to(torch.float64)
         mean = batch.mean(0)
         centred = batch - mean
         self.scatter.addmm_(centred.t(), centred)

@@ -109,7 +109,7 @@ def score_classifier(
     weight = network[-1].weight
     assert isinstance(weight, Tensor)
     pixels, targets = _tensors(images, labels, weight.device)
-    correct = (_predict(network, pixels) == targets).double().cpu().numpy()
+    correct = (_predict(network, pixels) == targets).cpu().double().numpy()
     counts = np.bincount(labels, minlength=len(weight))
     hits = np.bincount(labels, weights=correct, minlength=len(weight))
     with np.errstate(invalid="ignore"):

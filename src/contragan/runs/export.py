@@ -41,7 +41,7 @@ def export_samples(
 ) -> str:
     """Generate images and write them to ``out``; returns the line that says what was written.
 
-    ``FILE.png`` becomes a grid with a row a class, ``FILE.npz`` holds ``images`` (N, H, W, C)
+    ``FILE.png`` becomes a grid with one row per class, ``FILE.npz`` holds ``images`` (N, H, W, C)
     uint8, ``labels`` (N,) and ``class_names`` (K,), anything else is a folder with a PNG an image.
 
     Raises:

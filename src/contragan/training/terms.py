@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from contragan.core.devices import widest_float
 from contragan.core.errors import UserError
 from contragan.core.types import Terms
 
@@ -32,7 +33,7 @@ class TermMeter:
         """Count one update's terms (detached) of the given iteration."""
         if self.names != list(terms):  # the first update, or a run of a version with other terms
             self._reset(list(terms))
-        values = torch.stack([term.detach().double() for term in terms.values()])
+        values = torch.stack([term.detach().to(self._state.dtype) for term in terms.values()])
         self._state[0] += values
         bad = torch.where(values.isfinite(), _NEVER, iteration)
         self._state[1] = torch.minimum(self._state[1], bad)
@@ -40,7 +41,8 @@ class TermMeter:
 
     def _reset(self, names: list[str]) -> None:
         self.names = names
-        self._state = torch.zeros(2, len(names), dtype=torch.float64, device=self.device)
+        dtype = widest_float(self.device)
+        self._state = torch.zeros(2, len(names), dtype=dtype, device=self.device)
         self._state[1] = _NEVER
         self._count = 0
 
@@ -82,4 +84,5 @@ class TermMeter:
         assert isinstance(names, list)
         assert isinstance(values, Tensor)
         assert isinstance(count, int)
-        self.names, self._state, self._count = names, values.to(self.device), count
+        self.names, self._count = names, count
+        self._state = values.to(widest_float(self.device)).to(self.device)
