@@ -15,7 +15,7 @@ endif
 help:
 	@echo "make quickstart  train a GAN on handwritten digits in a few minutes, and show the pictures"
 	@echo "make test        lint, types, import rules and tests"
-	@echo "make test-fast   the tests that need no training, in under a minute"
+	@echo "make test-fast   the tests of losses, networks, augmentations and recipes"
 	@echo "make format      format the code and sort its imports"
 
 $(VENV)/.installed: pyproject.toml
@@ -39,6 +39,9 @@ lint: install
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+test-fast: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow" tests/augmentation tests/losses tests/models tests/recipes
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto

@@ -411,6 +411,6 @@ def test_a_trainer_s_state_that_is_none(
 def test_class_names_in_another_order_or_form() -> None:
     with pytest.raises(UserError, match=r"but the data has them in another order \(b, a\)"):
         check_classes(("a", "b"), ("b", "a"))
-    with pytest.raises(UserError, match=r"but the data lacks a, c and adds d, e, f, g, h:"):
+    with pytest.raises(UserError, match=r"but the data lacks a, c and adds d, e, f, g and 1 more:"):
         check_classes(("a", "b", "c"), ("b", *"defgh"))
     check_classes(("caf\u00e9", "b"), ("cafe\u0301", "b"))

@@ -106,13 +106,15 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
 
 def complete(loop: Loop, stop: Stop) -> str | None:
     """Train to the end and close what was open; returns why it stopped early, or None."""
-    with stop.listening(), memory_explained(), loop.display.open():
-        stopped = loop.fit(stop)
-    loop.step.fabric.barrier()  # the first process may still be writing
-    if loop.log is not None:
-        loop.log.close()
-    loop.step.source.close()
-    return stopped
+    try:
+        with stop.listening(), memory_explained(), loop.display.open():
+            stopped = loop.fit(stop)
+        loop.step.fabric.barrier()  # the first process may still be writing
+        return stopped
+    finally:
+        if loop.log is not None:
+            loop.log.close()
+        loop.step.source.close()
 
 
 def wire(setup: Setup, request: Request) -> Loop:
