@@ -22,7 +22,7 @@ from contragan.evaluation.choice import Choice
 from contragan.evaluation.run import evaluate_run
 from contragan.runs.checkpoint import load_trainer
 from contragan.runs.log import read_metrics
-from contragan.training.step import Draw, Step
+from contragan.training.step import LatentBatch, Step
 
 pytestmark = [
     pytest.mark.slow,  # two more processes have to import everything
@@ -70,11 +70,11 @@ def two(data: Path, out: Path) -> list[Notes]:
 def one(data: Path, out: Path, two: list[Notes]) -> Notes:
     """What one process notes that trains on both processes' latents and labels, side by side."""
 
-    def both(step: Step, update: int, part: int, purpose: str) -> Draw:
+    def both(step: Step, update: int, part: int, purpose: str) -> LatentBatch:
         latents, labels = zip(
             *(notes["draws"][update, part, purpose] for notes in two), strict=True
         )
-        return Draw(torch.cat(latents), torch.cat(labels))
+        return LatentBatch(torch.cat(latents), torch.cat(labels))
 
     diary = work.Diary()
     with work.kept(diary) as patch:

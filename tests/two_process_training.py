@@ -20,7 +20,7 @@ from rich.console import Console
 from contragan.core.types import Batch, Terms
 from contragan.recipes.schema import load_recipe
 from contragan.training.setup import Request
-from contragan.training.step import Draw, Step
+from contragan.training.step import LatentBatch, Step
 from contragan.training.train import train
 
 ITERATIONS, DISCRIMINATOR_STEPS, BATCH, PARTS = 10, 2, 8, 2
@@ -58,7 +58,7 @@ class Diary:
     """What one process's step was given and what it answered, update by update."""
 
     def __init__(self) -> None:
-        self.draws: dict[tuple[int, int, str], Draw] = {}
+        self.draws: dict[tuple[int, int, str], LatentBatch] = {}
         self.real: dict[int, list[Batch]] = {}
         self.terms: dict[tuple[str, int], Terms] = {}
 
@@ -79,7 +79,7 @@ def kept(diary: Diary) -> Iterator[pytest.MonkeyPatch]:
     """Within this context every step writes in the diary."""
     draw, d_step, g_step = Step.draw, Step.discriminator_step, Step.generator_step
 
-    def noted_draw(step: Step, update: int, part: int, purpose: str) -> Draw:
+    def noted_draw(step: Step, update: int, part: int, purpose: str) -> LatentBatch:
         diary.draws[update, part, purpose] = found = draw(step, update, part, purpose)
         return found
 

@@ -23,7 +23,9 @@ Overrides = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: same result.")]
 StepOption = Annotated[
     Literal["eager", "compiled", "captured"],
-    typer.Option(help="How a step runs: as it is, through torch.compile, or as CUDA graphs."),
+    typer.Option(
+        help="How a step runs: as it is, through torch.compile, or (experimental) as CUDA graphs."
+    ),
 ]
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")

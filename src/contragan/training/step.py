@@ -23,7 +23,7 @@ from contragan.recipes.gan import GAN
 from contragan.training.objective import Objective
 
 
-class Source(Protocol):
+class RealBatches(Protocol):
     """Where real images come from: ``count`` of them from a position of the endless sequence."""
 
     def batch(self, position: int, count: int) -> Batch: ...
@@ -51,7 +51,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Draw:
+class LatentBatch:
     """Latents (B, Z) and labels (B,) of images to generate."""
 
     latent: Tensor
@@ -71,7 +71,7 @@ class Step:
     objective: Objective
     discriminator_optimizer: Optimizer
     generator_optimizer: Optimizer
-    source: Source
+    source: RealBatches
     labels: Labels
     seed: int
     batch_size: int
@@ -105,14 +105,14 @@ class Step:
         """A generator for one purpose in one part of one update."""
         return random_generator(self.fabric.device, *self.counters(update, part, *purpose))
 
-    def draw(self, update: int, part: int, purpose: str) -> Draw:
+    def draw(self, update: int, part: int, purpose: str) -> LatentBatch:
         """Latents and labels for one part of one update."""
         device, random = self.fabric.device, self.random(update, part, purpose)
         label = self.labels.draw(self.part_size, random)
         latent = torch.randn(
             self.part_size, self.gan.generator.latent_dim, generator=random, device=device
         )
-        return Draw(latent, label)
+        return LatentBatch(latent, label)
 
     def position(self, update: int, part: int) -> int:
         """Where in the endless sequence of training images this process's part begins."""
@@ -139,7 +139,7 @@ class Step:
             random=random,
         )
 
-    def generate(self, draw: Draw, players: Players) -> tuple[Tensor, Tensor, Terms]:
+    def generate(self, draw: LatentBatch, players: Players) -> tuple[Tensor, Tensor, Terms]:
         """Generated images, the latents they came from, and the terms those cost G.
 
         A frozen generator builds no graph, unless the latents themselves depend on something.
