@@ -17,11 +17,11 @@ GOOD = json.dumps({"step": 1, "name": "d/total", "value": 0.5, "unit": "nats"})
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff\xfe\x00", "no UTF-8 text"),
-        (f"{GOOD}\n[1, 2]\n".encode(), "line 2 is no record"),
-        (f"{GOOD}\n3\n".encode(), "line 2 is no record"),
-        (b'{"name": "d/total"}\n', "line 1 is no record"),
-        (b'{"step": null, "name": "d/total"}\n', "line 1 is no record"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
+        (f"{GOOD}\n[1, 2]\n".encode(), "line 2 is not a record"),
+        (f"{GOOD}\n3\n".encode(), "line 2 is not a record"),
+        (b'{"name": "d/total"}\n', "line 1 is not a record"),
+        (b'{"step": null, "name": "d/total"}\n', "line 1 is not a record"),
     ],
 )
 def test_damaged_metrics(content: bytes, message: str, tmp_path: Path) -> None:
@@ -64,5 +64,5 @@ def test_a_recipe_that_is_no_text(trained_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
     (run / "recipe.yaml").write_bytes(b"\xe9\xff")
-    with pytest.raises(UserError, match=r"recipe\.yaml is damaged: it is no UTF-8 text"):
+    with pytest.raises(UserError, match=r"recipe\.yaml is damaged: it is not UTF-8 text"):
         open_run(run)

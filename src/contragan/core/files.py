@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is damaged: it is no UTF-8 text") from error
+        raise UserError(f"{path} is damaged: it is not UTF-8 text") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -42,7 +42,8 @@ def export_samples(
     """Generate images and write them to ``out``; returns the line that says what was written.
 
     ``FILE.png`` becomes a grid with one row per class, ``FILE.npz`` holds ``images`` (N, H, W, C)
-    uint8, ``labels`` (N,) and ``class_names`` (K,), anything else is a folder with a PNG an image.
+    uint8, ``labels`` (N,) and ``class_names`` (K,), anything else is a folder of one PNG
+    per image.
 
     Raises:
         UserError: a class that does not exist, an output that is there already, a full disk.

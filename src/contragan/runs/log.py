@@ -79,7 +79,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             continue
         if not _is_record(record):
             raise UserError(
-                f"{path} is damaged: line {number} is no record with a step and a name. "
+                f"{path} is damaged: line {number} is not a record with a step and a name. "
                 "Take that line out"
             )
         records.append(record)

@@ -115,7 +115,7 @@ def open_run(path: Path) -> Run:
     """Read a run's folder.
 
     Raises:
-        UserError: it is no run, or its files cannot be read.
+        UserError: it is not a run, or its files cannot be read.
     """
     if not is_run(path):
         what = "is not there" if not path.exists() else f"holds no run (no {RECIPE})"
