@@ -95,6 +95,8 @@ def test_a_number_is_a_name_first_and_an_integer_an_index(numbered_run: Path) ->
         assert model.class_indices(["4"]) == [3]
     with pytest.warns(UserWarning, match="4 is the index of class '5', not the class called '4'"):
         assert model.class_indices([4]) == [4]
+    with pytest.warns(UserWarning, match="4 is the class of that name"):
+        model.sample(["4"], num=2)
     assert model.resolve(["0", "11"]) == ([0, 10], [])  # they can mean one class only
     assert model.resolve([0]) == ([0], [])
 

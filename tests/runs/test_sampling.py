@@ -1,6 +1,7 @@
 """Sampling: reproducible image by image, with clear errors."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -149,3 +150,15 @@ def test_devices(
     assert find_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(UserError, match="the last GPU here is cuda:1"):
         find_device("cuda:2")
+
+
+def test_one_class_needs_no_list(trained_run: Path) -> None:
+    model = contragan.load(trained_run)
+    assert torch.equal(model.sample(4, num=2), model.sample(["4"], num=2))
+    assert torch.equal(model.sample("4", num=2), model.sample([4], num=2))
+
+
+@pytest.mark.parametrize("wrong", [-1, 99, [True], [False], ["ten"]])
+def test_what_is_not_a_class_is_refused(trained_run: Path, wrong: Any) -> None:
+    with pytest.raises(UserError, match="there is no class"):
+        contragan.load(trained_run).sample(wrong, num=2)

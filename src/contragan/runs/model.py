@@ -66,7 +66,7 @@ class Model:
         self.class_names = run.dataset.class_names
         self.image_bytes = run.recipe.data.channels * run.recipe.data.resolution**2
 
-    def class_indices(self, classes: Sequence[str | int] | None) -> list[int]:
+    def class_indices(self, classes: Sequence[str | int] | str | int | None) -> list[int]:
         """Indices of classes given by name or index; all classes for None.
 
         A string that is a class's name means that class, and only else an index; an integer is
@@ -81,18 +81,21 @@ class Model:
             warnings.warn(line, stacklevel=2)
         return indices
 
-    def resolve(self, classes: Sequence[str | int] | None) -> tuple[list[int], list[str]]:
+    def resolve(
+        self, classes: Sequence[str | int] | str | int | None
+    ) -> tuple[list[int], list[str]]:
         """:meth:`class_indices`, with what else each number could have meant."""
         if classes is None:
             return list(range(len(self.class_names))), []
-        if isinstance(classes, str):
+        if isinstance(classes, str | int):
             classes = [classes]
         if not classes:
             raise UserError("no class was named")
         found = []
         for name in classes:
-            if isinstance(name, int) and 0 <= name < len(self.class_names):
-                found.append(name)
+            is_index = isinstance(name, int) and not isinstance(name, bool)
+            if is_index and 0 <= int(name) < len(self.class_names):
+                found.append(int(name))
             else:
                 found.append(self._class_index(str(name)))
         pairs = dict.fromkeys(zip(classes, found, strict=True))
@@ -171,7 +174,7 @@ class Model:
 
     def sample(
         self,
-        classes: Sequence[str | int] | None = None,
+        classes: Sequence[str | int] | str | int | None = None,
         num: int | None = None,
         *,
         seed: int = 0,
@@ -188,10 +191,11 @@ class Model:
         Raises:
             UserError: a class that does not exist, or more images than memory holds.
         """
-        count = len(self.class_indices(classes)) if num is None else num
+        indices = self.class_indices(classes)  # which warns of numbers with two meanings
+        count = len(indices) if num is None else num
         # Twice: the batches, and the whole that they are joined to.
         require_memory(count, 2 * self.image_bytes, "pixels")
-        labels = self.labels(classes, count)
+        labels = self.labels(indices, count)
         return torch.cat(list(self.batches(labels, seed=seed, truncation=truncation)))
 
 
