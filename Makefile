@@ -27,7 +27,7 @@ install: $(VENV)/.installed
 
 quickstart: install
 	rm -rf $(RUN)
-	$(BIN)/contragan train digits/contragan --out $(RUN)
+	$(BIN)/contragan train digits/contragan-eq7 --out $(RUN)
 	$(BIN)/contragan sample $(RUN) --out $(RUN)/quickstart.png
 
 lint: install

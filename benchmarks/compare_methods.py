@@ -3,7 +3,7 @@
 python benchmarks/compare_methods.py --out runs/methods
 python benchmarks/compare_methods.py --methods contragan,projgan --seeds 0 --iterations 100
 python benchmarks/compare_methods.py --family cifar10 --data PATH --methods contragan,reacgan
-python benchmarks/compare_methods.py --methods contragan --plain --out runs/plain
+python benchmarks/compare_methods.py --methods contragan-eq7 --plain --out runs/plain
 
 ``--plain`` trains with the step that ``contragan bench`` measures ours against. Started again with
 the same --out, it goes on where it stopped: finished runs are only read. Plain runs do not resume:

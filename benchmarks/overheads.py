@@ -1,6 +1,6 @@
 """What a training run costs beside its two updates: time an iteration, and memory for the data.
 
-python benchmarks/overheads.py digits/contragan
+python benchmarks/overheads.py digits/contragan-eq7
 python benchmarks/overheads.py cifar10/contragan --data PATH --set generator.channels=16 ...
 """
 

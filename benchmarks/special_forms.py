@@ -3,7 +3,7 @@
 A form is switched to the usual one, all others stay; both steps then run in turns, and the ratio of
 their median times (usual over ours) is printed, with the least and the largest of the rounds.
 
-    python benchmarks/special_forms.py digits/contragan
+    python benchmarks/special_forms.py digits/contragan-eq7
     python benchmarks/special_forms.py cifar10/contragan --precision bf16 \
         --set generator.channels=32 --set discriminator.channels=32
 """

@@ -114,7 +114,7 @@ def largest_difference(before: Losses, after: Losses) -> tuple[float, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("revision", nargs="?", default="main", help="the code before")
-    parser.add_argument("--recipe", default="digits/contragan")
+    parser.add_argument("--recipe", default="digits/contragan-eq7")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--set", nargs="*", default=[], help="settings as PATH=VALUE")
     parser.add_argument("--iterations", type=int, default=20)

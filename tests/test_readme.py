@@ -23,7 +23,7 @@ def test_the_loss_in_a_loop_of_ones_own() -> None:
 def test_sampling_from_a_run(trained_run: Path) -> None:
     example = next(text for text in EXAMPLES if "contragan.load" in text)
     names: dict[str, object] = {}
-    exec(example.replace("runs/digits/contragan/0", str(trained_run)), names)
+    exec(example.replace("runs/digits/contragan-eq7/0", str(trained_run)), names)
     images = names["images"]
     assert isinstance(images, torch.Tensor)
     assert images.shape == (40, 1, 16, 16)

@@ -16,8 +16,13 @@ from contragan.models.layers.spectral_norm import SpectralNorm
 from contragan.recipes.schema import load_recipe
 from contragan.training.step import Step
 
-NORMALIZED = ["digits/contragan", "digits/contragan-eq8", "digits/projgan", "digits/acgan"]
-PLAIN = ["digits/contragan", "digits/dcgan", "digits/wgan-gp", "digits/contragan-diffaugment"]
+NORMALIZED = ["digits/contragan-eq7", "digits/contragan", "digits/projgan", "digits/acgan"]
+PLAIN = [
+    "digits/contragan-eq7",
+    "digits/dcgan",
+    "digits/wgan-gp",
+    "digits/contragan-eq7-diffaugment",
+]
 NO_SPECTRAL_NORM = ["generator.spectral_norm=false", "discriminator.spectral_norm=false"]
 ITERATIONS = 20
 

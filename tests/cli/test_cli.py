@@ -102,8 +102,8 @@ def test_start_up_is_quick() -> None:
         (["recipes", "show", "cifar/contragan"], "did you mean 'cifar10/contragan'"),
         (["train", "digits/contragn"], "did you mean 'digits/contragan'"),
         (["train", "digits/contragan", "--set", "training.bacth_size=3"], "did you mean"),
-        (["train", "folder/contragan-32"], "needs --data PATH"),
-        (["train", "folder/contragan-32", "--data", "/no/such/place"], "/no/such/place"),
+        (["train", "folder/contragan-eq7-32"], "needs --data PATH"),
+        (["train", "folder/contragan-eq7-32", "--data", "/no/such/place"], "/no/such/place"),
         (["train", "digits/contragan", "--data", "."], "leave out --data"),
         (["bench", "digits/contragan", "--data", "."], "leave out --data"),
         (["train", "digits/contragan", "--out", "/dev/null/run"], "--out /dev/null/run"),
@@ -152,7 +152,14 @@ def test_bad_folders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
         "damaged": "3.png",
     }
     for name, expected in cases.items():
-        words = ["train", "folder/contragan-32", "--data", str(tmp_path / name), "--out", str(out)]
+        words = [
+            "train",
+            "folder/contragan-eq7-32",
+            "--data",
+            str(tmp_path / name),
+            "--out",
+            str(out),
+        ]
         refused(capsys, [*words, *settings(SMALL_FOLDER)], expected, out)
     code, said, _ = contragan(capsys, *words, *settings(SMALL_FOLDER), "--skip-unreadable")
     assert code == 0
@@ -168,7 +175,7 @@ def test_where_to_write_is_looked_at_before_the_data(
 
     monkeypatch.setattr("contragan.data.splits.load_dataset", decode)
     data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
-    words = ["train", "folder/contragan-32", "--data", str(data), *settings(SMALL_FOLDER)]
+    words = ["train", "folder/contragan-eq7-32", "--data", str(data), *settings(SMALL_FOLDER)]
     refused(capsys, [*words, "--out", "/dev/null/run"], "--out /dev/null/run cannot be written")
 
 
@@ -239,7 +246,14 @@ def test_a_recipe_of_ones_own_is_not_overwritten(
 
 def test_data_that_has_moved(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
-    words = ["train", "folder/contragan-32", "--data", str(data), "--out", str(tmp_path / "out")]
+    words = [
+        "train",
+        "folder/contragan-eq7-32",
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     words += settings(SMALL_FOLDER)
     assert contragan(capsys, *words)[0] == 0
     data.rename(tmp_path / "moved")
@@ -260,7 +274,9 @@ def test_home_is_expanded_in_every_path(
     assert contragan(capsys, "train", "~/my.yaml", "--out=~/run", *settings(tiny))[0] == 0
     assert contragan(capsys, "sample", "~/run", "--out", "~/a.png")[0] == 0
     assert (tmp_path / "a.png").is_file()
-    refused(capsys, ["train", "folder/contragan-32", "--data=~/x"], f"{tmp_path / 'x'} does not")
+    refused(
+        capsys, ["train", "folder/contragan-eq7-32", "--data=~/x"], f"{tmp_path / 'x'} does not"
+    )
     refused(capsys, ["evaluate", "~/a", "~/b"], f"no images at {tmp_path / 'a'}")
 
 
@@ -288,7 +304,14 @@ def test_a_reader_that_leaves_ends_training_with_a_checkpoint(
 
 def test_other_classes_on_resume(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = draw_classes(tmp_path / "data", {"cat": 20, "dog": 20})
-    words = ["train", "folder/contragan-32", "--data", str(data), "--out", str(tmp_path / "out")]
+    words = [
+        "train",
+        "folder/contragan-eq7-32",
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     words += settings(SMALL_FOLDER)
     assert contragan(capsys, *words)[0] == 0
     draw_classes(data, {"horse": 20})

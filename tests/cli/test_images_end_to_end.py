@@ -82,8 +82,8 @@ def numbered_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("numbered")
     draw(folder / "data", *map(str, range(1, 12)))
-    recipe = load_recipe("folder/contragan-32", SMALL)
-    request = Request("folder/contragan-32", recipe, data=folder / "data", out=folder / "run")
+    recipe = load_recipe("folder/contragan-eq7-32", SMALL)
+    request = Request("folder/contragan-eq7-32", recipe, data=folder / "data", out=folder / "run")
     train(request, Console(quiet=True))
     return folder / "run"
 
@@ -120,7 +120,7 @@ def test_an_old_runs_order_is_kept(
     capsys: pytest.CaptureFixture[str], numbered_run: Path, tmp_path: Path
 ) -> None:
     data = numbered_run.parent / "data"
-    old, words = tmp_path / "old", ["train", "folder/contragan-32", *settings(SMALL)]
+    old, words = tmp_path / "old", ["train", "folder/contragan-eq7-32", *settings(SMALL)]
     names = ["1", "10", "11", *map(str, range(2, 10))]
     code, *_ = run(capsys, *words, "--data", data, "--out", old,
                    "--set", f"data.classes={json.dumps(names)}")  # fmt: skip
@@ -143,7 +143,7 @@ def test_training_without_labels(capsys: pytest.CaptureFixture[str], tmp_path: P
     for name in (".", "one"):
         data = draw(tmp_path / name / "photos", name, count=12)
         out = tmp_path / f"run-{len(name)}-{name.strip('.')}"
-        code, said, errors = run(capsys, "train", "folder/contragan-32", "--data", data,
+        code, said, errors = run(capsys, "train", "folder/contragan-eq7-32", "--data", data,
                                  "--out", out, *settings(UNCONDITIONAL))  # fmt: skip
         assert (code, errors) == (0, "")
         assert "training images of 1 class: " in said
@@ -159,16 +159,16 @@ def test_training_without_labels(capsys: pytest.CaptureFixture[str], tmp_path: P
 
 def test_batch_size_one_gets_a_remedy_that_works() -> None:
     with pytest.raises(UserError, match=r"set it to 2 or more, .*projection") as raised:
-        load_recipe("folder/contragan-32", ["training.batch_size=1"])
+        load_recipe("folder/contragan-eq7-32", ["training.batch_size=1"])
     remedy = str(raised.value).partition("--set '")[2].partition("'")[0]
-    assert load_recipe("folder/contragan-32", ["training.batch_size=1", remedy])
-    assert load_recipe("folder/contragan-32", ["training.batch_size=2"])
+    assert load_recipe("folder/contragan-eq7-32", ["training.batch_size=1", remedy])
+    assert load_recipe("folder/contragan-eq7-32", ["training.batch_size=2"])
     for size, parts in ((6, 3), (9, 3), (5, 1)):
         given = [f"training.batch_size={size}", f"training.accumulation_steps={size}"]
         with pytest.raises(UserError, match=f"fewer training.accumulation_steps: {parts} at most"):
-            load_recipe("folder/contragan-32", given)
+            load_recipe("folder/contragan-eq7-32", given)
         given[1] = f"training.accumulation_steps={parts}"
-        assert load_recipe("folder/contragan-32", given)
+        assert load_recipe("folder/contragan-eq7-32", given)
 
 
 def test_sets_of_unlike_sizes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_projection_on_resnet(tmp_path: Path) -> None:
 
 def test_it_evaluates_and_trains_on(tmp_path: Path, folder: Path) -> None:
     out = tmp_path / "run"
-    recipe = "folder/contragan-32"
+    recipe = "folder/contragan-eq7-32"
     words = import_words("biggan32-2C", recipe, out, BIGGAN)
     assert contragan(*words, "--data", str(folder)) == 0
     assert open_run(out).dataset.class_names == tuple("abcdefghij")
@@ -104,7 +104,7 @@ def test_it_evaluates_and_trains_on(tmp_path: Path, folder: Path) -> None:
 
 def test_numbered_classes_evaluate_on_as_many(tmp_path: Path, folder: Path) -> None:
     out = tmp_path / "run"
-    assert contragan(*import_words("biggan32-2C", "folder/contragan-32", out, BIGGAN)) == 0
+    assert contragan(*import_words("biggan32-2C", "folder/contragan-eq7-32", out, BIGGAN)) == 0
     words = ["evaluate", str(out), "--features", "pixels", "--num", "20", "--data", str(folder)]
     assert contragan(*words) == 0
 

@@ -41,9 +41,9 @@ def calls_of_discriminator(name: str, tiny: list[str], *changes: str) -> tuple[i
 @pytest.mark.parametrize(
     ("name", "changes", "expected"),
     [
-        ("digits/contragan-eq8", [], (1, 1)),
-        ("digits/contragan-aps", [], (2, 1)),  # the view enters the D step only
-        ("digits/contragan-aps", ["conditioning.augmented_positives.proxy=false"], (2, 2)),
+        ("digits/contragan", [], (1, 1)),
+        ("digits/contragan-eq7-aps", [], (2, 1)),  # the view enters the D step only
+        ("digits/contragan-eq7-aps", ["conditioning.augmented_positives.proxy=false"], (2, 2)),
         ("digits/nt-xent", [], (2, 2)),  # its view is the loss
     ],
 )
@@ -57,7 +57,7 @@ def test_which_steps_look_twice(
 def test_augmented_positives_leave_the_generator_the_plain_loss(tiny: list[str]) -> None:
     """G's gradient with APS is that of 2C without it."""
     gradients = []
-    for name in ("digits/contragan-aps", "digits/contragan"):
+    for name in ("digits/contragan-eq7-aps", "digits/contragan-eq7"):
         recipe = recipe_with(name, tiny, "conditioning.temperature=0.5")
         step = make(recipe, rate=0.0)
         kept: dict[str, Tensor] = {}
@@ -143,8 +143,8 @@ TEMPERATURES = "conditioning.initial_temperature={temperature: 2.0, iterations: 
 
 
 def test_the_temperature_changes_at_its_iteration(tiny: list[str]) -> None:
-    recipe = recipe_with("digits/contragan-eq8", tiny, TEMPERATURES)
-    constant = {t: recipe_with("digits/contragan-eq8", tiny, f"conditioning.temperature={t}")
+    recipe = recipe_with("digits/contragan", tiny, TEMPERATURES)
+    constant = {t: recipe_with("digits/contragan", tiny, f"conditioning.temperature={t}")
                 for t in (1.0, 2.0)}  # fmt: skip
     head = build(recipe, 10, seed=0).head
     heads = {t: build(changed, 10, seed=0).head for t, changed in constant.items()}
@@ -167,9 +167,9 @@ def test_the_temperature_changes_in_a_run_also_a_resumed_one(
 ) -> None:
     def contrastive(out: Path, *changes: str, total: int = 8, resume: bool = False) -> list[float]:
         recipe = recipe_with(
-            "digits/contragan-eq8", tiny, f"training.total_iterations={total}", *changes
+            "digits/contragan", tiny, f"training.total_iterations={total}", *changes
         )
-        request = Request("digits/contragan-eq8", recipe, out=out, resume=resume)
+        request = Request("digits/contragan", recipe, out=out, resume=resume)
         train(request, Console(quiet=True))
         lines = read_metrics(out / "metrics.jsonl")
         return [line["value"] for line in lines if line["name"] == "d/contrastive"]

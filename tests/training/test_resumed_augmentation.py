@@ -27,8 +27,8 @@ def run(out: Path, tiny: list[str], iterations: int, *, resume: bool = False) ->
         "training.discriminator_steps=2",
         "training.discriminator_optimizer.learning_rate=2e-2",
     ]
-    recipe = load_recipe("digits/contragan-ada", [*tiny, *settings])
-    train(Request("digits/contragan-ada", recipe, out=out, resume=resume), Console(quiet=True))
+    recipe = load_recipe("digits/contragan-eq7-ada", [*tiny, *settings])
+    train(Request("digits/contragan-eq7-ada", recipe, out=out, resume=resume), Console(quiet=True))
     return out / "checkpoints" / f"step-{iterations:07d}"
 
 

@@ -181,7 +181,7 @@ def test_penalties_join_the_loss_of_their_own_step(tiny: list[str]) -> None:
 
 def test_augmented_positives_are_the_views_of_the_same_images(tiny: list[str]) -> None:
     """The D step's second view: the batch, flipped and shifted, with its own labels."""
-    recipe = load_recipe("digits/contragan-aps", [*tiny, *SETTINGS[:2], *SETTINGS[3:]])
+    recipe = load_recipe("digits/contragan-eq7-aps", [*tiny, *SETTINGS[:2], *SETTINGS[3:]])
     step = make(recipe, Augmentation())
     discriminator = deepcopy(step.gan.discriminator)
     real = step.fetch(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,22 @@ def expanded_path(value: Path | None) -> Path | None:
     return None if value is None else expanded(value)
 
 
-Recipe = Annotated[str, typer.Argument(help="A recipe's name, or the path of a YAML file.")]
+def recipe_name(value: str) -> str:
+    """Say it where a recipe has another name today."""
+    from contragan.recipes.catalog import renamed
+
+    if line := renamed(value):
+        print(f"note: {line}", file=sys.stderr)
+    return value
+
+
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        help="A recipe's name (`contragan recipes` lists them), or the path of a YAML file.",
+        callback=recipe_name,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),

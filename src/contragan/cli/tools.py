@@ -13,6 +13,7 @@ from contragan.cli.options import (
     Recipe,
     StepOption,
     expanded_path,
+    recipe_name,
 )
 from contragan.core.files import check_writable, write_text
 
@@ -67,7 +68,9 @@ def import_studiogan(
         typer.Option(help="Checkpoint of G, or of its moving average.", callback=expanded_path),
     ],
     discriminator: Annotated[Path, typer.Option(help="Checkpoint of D.", callback=expanded_path)],
-    recipe: Annotated[str, typer.Option(help="The recipe of the same networks.")],
+    recipe: Annotated[
+        str, typer.Option(help="The recipe of the same networks.", callback=recipe_name)
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the new run.", callback=expanded_path)],
     overrides: Overrides = None,
     data: Annotated[

@@ -14,6 +14,33 @@ import yaml
 
 from contragan.core.errors import UserError
 
+RENAMED = {
+    "digits/contragan-eq8": "digits/contragan",
+    **{
+        f"digits/contragan-{variant}": f"digits/contragan-eq7-{variant}"
+        for variant in ("ada", "aps", "cr", "diffaugment", "icr", "lo")
+    },
+    **{f"folder/contragan-{size}": f"folder/contragan-eq7-{size}" for size in (32, 64, 128)},
+}
+"""Former names of recipes, and today's: ``contragan`` is Eq. 8 now, ``contragan-eq7`` Eq. 7."""
+
+
+def renamed(name: str) -> str | None:
+    """One line on a recipe that has another name today; None where ``name`` is right."""
+    if name not in RENAMED:
+        return None
+    return f"the recipe {name} is called {RENAMED[name]} now; its settings are the same"
+
+
+def todays_name(name: str, description: str) -> str:
+    """Today's name of the recipe that a run was made with.
+
+    ``digits/contragan`` was Eq. 7 once: the recipe's ``description`` tells.
+    """
+    if name == "digits/contragan" and "Eq. 7" in description:
+        return "digits/contragan-eq7"
+    return RENAMED.get(name, name)
+
 
 def recipe_names() -> list[str]:
     """Names of the packaged recipes, as ``data set/gan``."""
@@ -42,13 +69,14 @@ def _packaged() -> Iterator[tuple[str, Traversable]]:
 
 
 def recipe_text(name: str) -> str:
-    """Text of a recipe: a packaged one by name, or a YAML file by path.
+    """Text of a recipe: a packaged one by today's or its former name, or a YAML file by path.
 
     Raises:
         UserError: no such recipe (names the nearest), or a file that cannot be read.
     """
+    today = RENAMED.get(name, name)
     for packaged, file in _packaged():
-        if packaged == name:
+        if packaged == today:
             return file.read_text(encoding="utf-8")
     path = Path(os.path.expanduser(name))
     if path.suffix in {".yaml", ".yml"}:

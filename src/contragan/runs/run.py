@@ -12,6 +12,7 @@ from typing import Any
 
 from contragan.core.errors import UserError
 from contragan.core.files import read_text, write_text
+from contragan.recipes.catalog import todays_name
 from contragan.recipes.schema import Recipe, dump_recipe, parse_recipe
 from contragan.runs.lock import HOLDER, LOCK, is_leftover
 
@@ -133,7 +134,7 @@ def open_run(path: Path) -> Run:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path / DATASET} is damaged: {error!r}") from error
     recipe = parse_recipe(read_text(path / RECIPE), str(path / RECIPE))
-    return Run(path, name, recipe, seed, dataset)
+    return Run(path, todays_name(name, recipe.description), recipe, seed, dataset)
 
 
 def checkpoint_at(path: Path) -> Path | None:

@@ -72,8 +72,8 @@ def check_folder(
     ]
     if changed:
         raise UserError(
-            f"{folder} holds a run with other settings ({', '.join(changed[:4])}): resume it with "
-            "the settings it began with, or give another --out"
+            f"{folder} holds a run of {saved.name} with other settings ({', '.join(changed[:4])}): "
+            "resume it with the recipe and the settings it began with, or give another --out"
         )
     return find_checkpoint(saved, console)
 
