@@ -77,13 +77,19 @@ def run(
         int | None,
         typer.Option(min=1, help="Runs at a time; default one per GPU, or one."),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray|ray://HOST:PORT", help="Make the runs on a Ray cluster (contragan[ray])."
+        ),
+    ] = None,
 ) -> None:
     """Make the runs of a study that are missing, and go on with those that were stopped."""
     from contragan.core.console import make_console
     from contragan.studies.launch import run_study
 
     request = _request(name, scale, out, pool, data, seeds)
-    sys.exit(run_study(request, jobs, make_console()))
+    sys.exit(run_study(request, jobs, make_console(), on))
 
 
 @study_app.command("status")
@@ -110,6 +116,7 @@ def commands(
     from contragan.studies.prepare import prepare
 
     prepared = prepare(_request(name, scale, out, pool, data, seeds))
+    prepared.write()
     for planned in prepared.runs:
         print(shlex.join(["contragan", *prepared.command(planned)]))
 

@@ -17,9 +17,9 @@ from contragan.core.errors import UserError
 
 @dataclass(frozen=True)
 class Job:
-    """A command of ``contragan``, by its words, and the file that its output is added to."""
+    """A command of ``contragan`` that makes a run, and the file that its output is added to."""
 
-    name: str
+    folder: Path
     words: tuple[str, ...]
     log: Path
 

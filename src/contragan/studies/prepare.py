@@ -1,4 +1,4 @@
-"""A study made ready to run: everything checked, its folder written, nothing started."""
+"""A study made ready to run: everything checked, then its folder written; nothing is started."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class StudyRequest:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study whose folder is written: its runs, each once, under ``pool``."""
+    """A study that may be run: its runs, each once, under ``pool``."""
 
     out: Path
     pool: Path
@@ -62,13 +62,21 @@ class Prepared:
             words += ["--data", folder]
         return words
 
+    def write(self) -> None:
+        """Write the study's folder: the recipes first, then the file that makes it a study's."""
+        for run in self.runs:
+            path, text = recipe_file(self.out, run.recorded), dump_recipe(run.recipe)
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                write_text(path, text)
+        write_record(self.out, self.record)
+
 
 def prepare(request: StudyRequest) -> Prepared:
-    """Check a study, its data and the runs that are there, and write its folder.
+    """Check a study, its data and the runs that are there; writes nothing.
 
     Raises:
         UserError: an unknown study, scale, recipe or setting; data that is not there; a folder of
-            another study or scale; a run of another recipe. Nothing is written then.
+            another study or scale; a run of another recipe.
     """
     name, study = load_study(request.name)
     scale = scale_of(study, request.scale, f"study {name}")
@@ -95,7 +103,6 @@ def prepare(request: StudyRequest) -> Prepared:
     missing = [run for run in prepared.runs if not is_done(prepared.pool / run.name, run.recorded)]
     check_data(missing, {kind: Path(path) for kind, path in data.items()})
     check_writable(prepared.pool, "--pool")
-    _write(prepared)
     return prepared
 
 
@@ -145,11 +152,3 @@ def _check_run(folder: Path, run: PlannedRun) -> None:
 
 def _trained(recipe: Recipe) -> dict[str, object]:
     return recipe.model_dump(mode="json", exclude={"description", "reference"})
-
-
-def _write(prepared: Prepared) -> None:
-    for run in prepared.runs:
-        path, text = recipe_file(prepared.out, run.recorded), dump_recipe(run.recipe)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            write_text(path, text)
-    write_record(prepared.out, prepared.record)

@@ -172,7 +172,7 @@ class Runner:
     def _start(self, run: Progress) -> None:
         failure_file(self.prepared.pool, run.name).unlink(missing_ok=True)
         words = tuple(self.prepared.command(run.planned))
-        run.handle = self.place.start(Job(run.name, words, self._log(run)))
+        run.handle = self.place.start(Job(self._folder(run), words, self._log(run)))
         run.kind, run.began = "running", None
         run.attempts += 1
         run.iteration = saved_iteration(self._folder(run))
