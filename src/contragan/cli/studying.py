@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contragan.cli.options import expanded_path
+from contragan.cli.options import SkipUnreadable, expanded_path
 
 if TYPE_CHECKING:
     from contragan.studies.prepare import StudyRequest
 
-study_app = typer.Typer(help="Grids of runs: the paper's tables and figures, or your own.")
+study_app = typer.Typer(
+    help="Grids of runs: the paper's tables and figures, or your own.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of a YAML file.")]
 ScaleName = Annotated[
@@ -73,6 +75,7 @@ def run(
     pool: Pool = None,
     data: Data = None,
     seeds: Seeds = None,
+    skip_unreadable: SkipUnreadable = False,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time; default one per GPU, or one."),
@@ -88,7 +91,7 @@ def run(
     from contragan.core.console import make_console
     from contragan.studies.launch import run_study
 
-    request = _request(name, scale, out, pool, data, seeds)
+    request = _request(name, scale, out, pool, data, seeds, skip_unreadable)
     sys.exit(run_study(request, jobs, make_console(), on))
 
 
@@ -109,13 +112,14 @@ def commands(
     pool: Pool = None,
     data: Data = None,
     seeds: Seeds = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Print one shell line per run, for SLURM or anything else that starts commands."""
     import shlex
 
     from contragan.studies.prepare import prepare
 
-    prepared = prepare(_request(name, scale, out, pool, data, seeds))
+    prepared = prepare(_request(name, scale, out, pool, data, seeds, skip_unreadable))
     prepared.write()
     for planned in prepared.runs:
         print(shlex.join(["contragan", *prepared.command(planned)]))
@@ -128,7 +132,8 @@ def _request(
     pool: Path | None,
     data: list[str] | None,
     seeds: int | None,
+    skip_unreadable: bool,
 ) -> StudyRequest:
     from contragan.studies.prepare import StudyRequest
 
-    return StudyRequest(name, scale, out, pool, tuple(data or ()), seeds)
+    return StudyRequest(name, scale, out, pool, tuple(data or ()), seeds, skip_unreadable)

@@ -14,6 +14,12 @@ from typing import Protocol
 from contragan.core import parent
 from contragan.core.errors import UserError
 
+LAUNCHERS = {
+    *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"),
+    *("SLURM_PROCID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
+}
+"""Variables by which a process finds others to train with; a study's run is one process alone."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -62,13 +68,13 @@ class LocalPlace:
         self.threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // self.slots))
 
     def describe(self) -> str:
-        many = f"{self.slots} runs at a time" if self.slots > 1 else "one run at a time"
-        threads = f"{self.threads} thread{'' if self.threads == '1' else 's'} each"
-        if not self._gpus:
-            return f"{many}, {threads}"
-        if self.slots > len(self._gpus):
-            return f"{many}, which share {len(self._gpus)} GPUs, {threads}"
-        return f"{many}, a GPU and {threads}"
+        threads = "1 thread" if self.threads == "1" else f"{self.threads} threads"
+        gets = threads
+        if self._gpus:
+            shared = self.slots > len(self._gpus)
+            gets += f" and a share of the GPUs ({len(self._gpus)})" if shared else " and a GPU"
+        many = "one run" if self.slots == 1 else f"{self.slots} runs"
+        return f"{many} at a time, {gets} each"
 
     def start(self, job: Job) -> LocalHandle:
         slot = next(
@@ -107,8 +113,9 @@ def spawn(words: Sequence[str], log: Path, environment: dict[str, str]) -> subpr
     It has a session of its own: Ctrl-C in a terminal reaches whoever started it, who then asks it
     to stop, once.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    alone = {key: value for key, value in os.environ.items() if key not in LAUNCHERS}
     try:
+        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             output.write(f"--- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n".encode())
             output.flush()
@@ -117,7 +124,7 @@ def spawn(words: Sequence[str], log: Path, environment: dict[str, str]) -> subpr
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment, parent.VARIABLE: "1", "PYTHONUNBUFFERED": "1"},
+                env={**alone, **environment, parent.VARIABLE: "1", "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
             )
     except OSError as error:

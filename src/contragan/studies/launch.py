@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from contragan.core.console import note
+from contragan.core.console import is_abandoned, note
 from contragan.core.errors import UserError
 from contragan.studies.jobs import LocalPlace, Place
 from contragan.studies.prepare import Prepared, StudyRequest, prepare
@@ -31,7 +31,7 @@ def run_study(
     made = sum(is_done(prepared.pool / run.name, run.recorded) for run in prepared.runs)
     note(console, f"study {record.title}: {record.study.scales[record.scale].note}")
     note(console, f"{len(prepared.runs)} runs in {prepared.pool}, {made} of them made already")
-    stop = RunnerStop()
+    stop = RunnerStop(lambda: is_abandoned(console))
     if made < len(prepared.runs):
         place = _place(on, jobs)
         prepared.write()
@@ -39,7 +39,7 @@ def run_study(
         runs = Runner(prepared, place, View(console, record.title), stop).run()
         for line in _ending(prepared, runs, stop):
             note(console, line)
-        if stop.exit_code or any(run.kind == "failed" for run in runs):
+        if any(run.kind != "done" for run in runs):
             return stop.exit_code or 1
     else:
         prepared.write()
@@ -61,7 +61,7 @@ def _ending(prepared: Prepared, runs: list[Progress], stop: RunnerStop) -> list[
     if counts["failed"]:
         lines += [f"failed: {run.name}: {run.detail}" for run in runs if run.kind == "failed"]
         lines.append(f"their output is in {prepared.pool}, in files that end in .log")
-    if stop.exit_code:
+    if counts["done"] + counts["failed"] < len(runs):
         lines.append("go on: the same command again")
     elif counts["failed"]:
         lines.append("try the failed runs again: the same command")

@@ -43,6 +43,7 @@ class StudyRequest:
     pool: Path | None = None
     data: Sequence[str] = ()
     seeds: int | None = None
+    skip_unreadable: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Prepared:
     pool: Path
     record: Record
     runs: tuple[PlannedRun, ...]
+    skip_unreadable: bool = False
 
     def command(self, run: PlannedRun) -> list[str]:
         """The words after ``contragan`` that make a run, or go on with it."""
@@ -60,6 +62,8 @@ class Prepared:
         words += ["--seed", str(run.recorded.seed), "--out", str(self.pool / run.name), "--resume"]
         if (folder := self.record.data.get(run.recorded.data)) is not None:
             words += ["--data", folder]
+        if self.skip_unreadable:
+            words.append("--skip-unreadable")
         return words
 
     def write(self) -> None:
@@ -97,7 +101,9 @@ def prepare(request: StudyRequest) -> Prepared:
     )
     if old is not None:
         check_same(old, record, out)
-    prepared = Prepared(out, pool_of(record, out), record, tuple(distinct(runs)))
+    prepared = Prepared(
+        out, pool_of(record, out), record, tuple(distinct(runs)), request.skip_unreadable
+    )
     for run in prepared.runs:
         _check_run(prepared.pool / run.name, run)
     missing = [run for run in prepared.runs if not is_done(prepared.pool / run.name, run.recorded)]

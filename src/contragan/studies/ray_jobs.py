@@ -61,7 +61,7 @@ class RayPlace:
         try:
             self._ray.init(
                 None if address == "ray" else address,
-                logging_level="error",
+                logging_level="critical",
                 log_to_driver=False,
             )
         except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,16 +14,23 @@ from contragan.training.stop import SIGNALS
 class RunnerStop:
     """Notes Ctrl-C, SIGTERM and SIGUSR1; a second one does not wait for the runs to save.
 
-    They save all the same: their input has ended.
+    They save all the same: their input has ended. ``abandoned`` says whether the reader of the
+    output has gone, which stops a study too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, abandoned: Callable[[], bool] = lambda: False) -> None:
         self.signal: int | None = None
         self._noticed = threading.Event()
+        self._abandoned = abandoned
 
     @property
     def reason(self) -> str:
-        return f"stopped by {signal.Signals(self.signal or signal.SIGTERM).name}"
+        """Why the study stops."""
+        if self.signal is None:
+            return "stopped"
+        if self.signal == signal.SIGPIPE:
+            return "stopped because its output was closed"
+        return f"stopped by {signal.Signals(self.signal).name}"
 
     @property
     def exit_code(self) -> int:
@@ -31,7 +38,10 @@ class RunnerStop:
         return 0 if self.signal is None else 128 + self.signal
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until a signal comes; whether one has come."""
+        """Wait so long, or until a signal comes; whether to stop."""
+        if self.signal is None and self._abandoned():
+            self.signal = signal.SIGPIPE
+            return True
         return self._noticed.wait(seconds)
 
     def pause(self, seconds: float) -> None:
