@@ -107,7 +107,8 @@ class View:
     def _row(self, run: Progress, now: float) -> list[str]:
         total = f"{run.recorded.total_iterations:,}"
         if run.kind == "failed":
-            return [f"{escape(run.recorded.label)}: {escape(run.detail)}", "[red]failed[/]", "", ""]
+            why = f"{escape(run.recorded.label)}\n[dim]{escape(run.detail)}[/]"
+            return [why, "[red]failed[/]", "", ""]
         left = run.seconds_left(now) if run.kind == "running" else None
         colours = {"running": "[bold]", "done": "[green]"}
         return [
