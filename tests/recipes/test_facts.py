@@ -9,9 +9,10 @@ import yaml
 
 from contragan.recipes.catalog import recipe_names
 from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig, named_protocol
-from contragan.recipes.schema import _Loader, load_recipe
+from contragan.recipes.reading import Loader
+from contragan.recipes.schema import load_recipe
 
-TABLE = yaml.load((Path(__file__).parent / "facts.yaml").read_text(), Loader=_Loader)
+TABLE = yaml.load((Path(__file__).parent / "facts.yaml").read_text(), Loader=Loader)
 FACTS = {
     (recipe, setting): value
     for group in TABLE["facts"]

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from contragan.core import parent
 from contragan.core.errors import ToldByFirst, UserError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can write "Fréchet"
     signal.signal(signal.SIGTERM, _interrupt)
+    parent.watch()
     try:
         code = app(standalone_mode=False) or 0
     except UsageProblem as error:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from contragan.augmentation import AugmentationConfig
 from contragan.core.config import Config
@@ -20,6 +18,7 @@ from contragan.models import GeneratorConfig, TrunkConfig
 from contragan.models.heads import ConditioningConfig
 from contragan.recipes.catalog import nearest, recipe_text
 from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig
+from contragan.recipes.reading import explain, parse_yaml
 
 
 class AdamConfig(Config):
@@ -184,17 +183,6 @@ def _check_adaptation(recipe: Recipe, kinds: list[str]) -> None:
         )
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-4 is a number, as in YAML 1.2."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
 def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     """Load a recipe by name or path, and apply overrides such as ``training.batch_size=32``.
 
@@ -206,7 +194,7 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 
 def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Recipe:
     """Parse a recipe's YAML text; ``name`` is for messages."""
-    raw = _parse_yaml(text, f"recipe {name}")
+    raw = parse_yaml(text, f"recipe {name}")
     if not isinstance(raw, dict):
         raise UserError(f"recipe {name} is not a mapping of settings")
     for override in overrides or []:
@@ -215,7 +203,7 @@ def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Re
         # By way of JSON, so that strict types still take a list for a tuple.
         return Recipe.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        raise UserError(f"recipe {name}: {_explain(error)}") from error
+        raise UserError(f"recipe {name}: {explain(error, Recipe)}") from error
     except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a cycle
         raise UserError(
             f"recipe {name}: a value has a type that a recipe cannot hold ({error})"
@@ -225,14 +213,6 @@ def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Re
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as YAML that :func:`parse_recipe` reads back."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-
-
-def _parse_yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
-    except (yaml.YAMLError, RecursionError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{where} is not valid YAML: {problem}") from error
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
@@ -255,64 +235,4 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise UserError(f"--set {override}: '{key}' is a value, it has no '{keys[-1]}' inside")
         target = child
-    target[keys[-1]] = _parse_yaml(text, f"--set {override}: the value")
-
-
-def _explain(error: ValidationError) -> str:
-    parts = []
-    for problem in error.errors(include_url=False)[:3]:
-        location = [str(step) for step in problem["loc"]]
-        model, path, kinds = _model_at(location)
-        where = ".".join(path)
-        if problem["type"] == "extra_forbidden":
-            valid = list(model.model_fields) if model else []
-            parts.append(f"unknown key '{where}'{nearest(path[-1], valid)}")
-        elif problem["type"] == "missing":
-            parts.append(f"key '{where}' is missing")
-        elif problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            given, expected = problem["ctx"].get("tag"), kinds
-            if given is None:
-                parts.append(f"'{where}' needs its kind (valid: {', '.join(expected)})")
-            else:
-                parts.append(f"'{where}.kind' is '{given}'{nearest(str(given), expected)}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            given = problem["input"]
-            shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
-            parts.append(f"'{where}': {message}{shown}" if where else f"{message}")
-    more = error.error_count() - 3
-    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
-
-
-def _model_at(location: list[str]) -> tuple[type[BaseModel] | None, list[str], list[str]]:
-    """The model whose key a pydantic error location names, the path without union tags, and the
-    tags to choose from where the path ends in a union."""
-    model: type[BaseModel] | None = Recipe
-    path: list[str] = []
-    candidates: dict[str, type[BaseModel]] = {}
-    for step in location:
-        if step in candidates:  # a union's tag, which the recipe's own path does not hold
-            model, candidates = candidates[step], {}
-            continue
-        path.append(step)
-        parent, model = model, None
-        if parent is not None and step in parent.model_fields:
-            models = list(_models_in(parent.model_fields[step].annotation))
-            if len(models) == 1:
-                model = models[0]
-            candidates = {str(_tag(m)): m for m in models if _tag(m)}
-        elif step == location[-1]:
-            model = parent
-    return model, path, list(candidates)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("kind")
-    return get_args(field.annotation)[0] if field else None
+    target[keys[-1]] = parse_yaml(text, f"--set {override}: the value")

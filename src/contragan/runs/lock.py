@@ -19,6 +19,9 @@ from contragan.core.locking import NO_LOCKS, file_lock
 
 LOCK, HOLDER = ".lock", ".lock.json"
 
+A_GLANCE = 0.2
+"""Seconds to wait for the lock: who only looks whether it is held holds it for a moment."""
+
 
 class RunLock:
     """The right to train in a run's folder, from before anything is written to the end.
@@ -42,7 +45,7 @@ class RunLock:
         """
         try:
             self._make_folder()
-            self._lock.acquire(blocking=False)
+            self._lock.acquire(timeout=A_GLANCE, poll_interval=A_GLANCE / 4)
             told = self._predecessor()
             self._sign()
         except Timeout:

@@ -4,9 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from contragan.recipes.schema import Recipe
+from contragan.core.errors import UserError
+from contragan.core.registry import kind_of
+from contragan.recipes.catalog import nearest
+from contragan.recipes.reading import models_in
+from contragan.recipes.schema import Recipe, load_recipe
+from contragan.studies.record import RecordedRun
+from contragan.studies.schema import Cell, Scale, Study
+
+EVERY = "all"
+"""The key of a scale's settings that every recipe gets."""
+
+FROM_KIND = ("data", "generator", "conditioning")
+"""The parts of a recipe whose kind a scale's settings may be for."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a study: what to train, and how the study knows it."""
+
+    recorded: RecordedRun
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        return self.recorded.name
 
 
 def run_name(recipe_name: str, recipe: Recipe, seed: int) -> str:
@@ -25,3 +51,78 @@ def run_name(recipe_name: str, recipe: Recipe, seed: int) -> str:
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
     stem = Path(recipe_name).stem if recipe_name.endswith((".yaml", ".yml")) else recipe_name
     return f"{stem.replace('/', '-')}-{digest}-seed{seed}"
+
+
+def plan(study: Study, scale_name: str, seeds: int | None = None) -> list[PlannedRun]:
+    """All runs of a study at a scale, the first seed of every cell before the second.
+
+    A scale's own settings come first, in the order of their keys, then the cell's. ``seeds`` None
+    means as many as the scale says.
+
+    Raises:
+        UserError: an unknown recipe, setting or kind, in which cell or scale.
+    """
+    scale = study.scales[scale_name]
+    _check_kinds(scale, scale_name)
+    cells = [cell for cell in study.cells if cell.scales is None or scale_name in cell.scales]
+    if not cells:
+        raise UserError(f"the study has no cell at scale {scale_name}")
+    recipes = [(cell, _resolved(cell, scale)) for cell in cells]
+    return [
+        PlannedRun(_recorded(cell, recipe, seed), recipe)
+        for seed in range(scale.seeds if seeds is None else seeds)
+        for cell, recipe in recipes
+    ]
+
+
+def distinct(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """The runs, each once."""
+    first: dict[str, PlannedRun] = {}
+    for run in runs:
+        first.setdefault(run.name, run)
+    return list(first.values())
+
+
+def settings_of(cell: Cell, scale: Scale, recipe: Recipe) -> list[str]:
+    """What a cell changes of its ``recipe`` at a scale, as ``--set`` takes it."""
+    kinds = {EVERY, *(getattr(recipe, part).kind for part in FROM_KIND)}
+    settings = [s for key, values in scale.settings.items() if key in kinds for s in values]
+    return [*settings, *cell.settings]
+
+
+def _resolved(cell: Cell, scale: Scale) -> Recipe:
+    try:
+        settings = settings_of(cell, scale, load_recipe(cell.recipe))
+        return load_recipe(cell.recipe, settings)
+    except UserError as error:
+        raise UserError(f"cell '{cell.label}': {error}") from error
+
+
+def _recorded(cell: Cell, recipe: Recipe, seed: int) -> RecordedRun:
+    return RecordedRun(
+        row=cell.row,
+        column=cell.column,
+        seed=seed,
+        name=run_name(cell.recipe, recipe, seed),
+        data=recipe.data.kind,
+        total_iterations=recipe.training.total_iterations,
+        evaluated=recipe.training.evaluate_every_iterations is not None,
+    )
+
+
+def _check_kinds(scale: Scale, name: str) -> None:
+    known = [
+        EVERY,
+        *(
+            kind
+            for part in FROM_KIND
+            for variant in models_in(Recipe.model_fields[part].annotation)
+            if (kind := kind_of(variant)) is not None
+        ),
+    ]
+    for key in scale.settings:
+        if key not in known:
+            raise UserError(
+                f"scale {name} has settings for '{key}', which is not {EVERY} or a kind of data "
+                f"set, generator or conditioning{nearest(key, known)}"
+            )

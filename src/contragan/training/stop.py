@@ -8,6 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from contragan.core import parent
+
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
+"""Signals that ask to save and stop; SIGUSR1 is what many SLURM scripts send before the limit."""
+
+PARENT_GONE = 2
+"""What is noticed where the process that this one must not outlive has gone: as after SIGHUP."""
+
 
 class Stop:
     """Says whether to stop, and why; a second signal ends the process at once.
@@ -26,6 +36,8 @@ class Stop:
 
     def noticed(self) -> int:
         """What this process has noticed: 0 nothing, 1 the time limit, else 1 plus a signal."""
+        if parent.is_gone():
+            return PARENT_GONE
         if self.signal is not None:
             return 1 + self.signal
         if self._abandoned():
@@ -53,14 +65,15 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM within this context instead of being ended by them."""
+        """Note signals within this context instead of being ended by them."""
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self.signal is not None:
+            # The end of the parent is told by a signal too, and nobody is left to be impatient.
+            if self.signal is not None and not parent.is_gone():
                 raise KeyboardInterrupt
             self.signal = number
 
-        previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, note) for number in SIGNALS}
         try:
             yield
         finally:
@@ -73,6 +86,8 @@ def _said(noticed: int) -> str | None:
         return None
     if noticed == 1:
         return "stopped by the time limit"
+    if noticed == PARENT_GONE:
+        return "stopped by what started it"
     if noticed == 1 + signal.SIGPIPE:
         return "stopped because its output was closed"
     return f"stopped by {signal.Signals(noticed - 1).name}"
