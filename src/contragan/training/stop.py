@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from contragan.core.signals import CLOSED_OUTPUT, interrupt, interrupting
+
+TIME_LIMIT = 124
+"""Exit code of a training that its time limit stopped, as that of the command ``timeout``."""
+
 
 class Stop:
-    """Says whether to stop, and why; a second signal ends the process at once.
+    """Whether to stop, why, and with which exit code; a second signal ends the process at once.
 
     ``abandoned`` says whether the reader of the output has gone, as ``| head`` does when it has
     seen enough. Training then stops and saves, as after a signal.
@@ -29,7 +34,7 @@ class Stop:
         if self.signal is not None:
             return 1 + self.signal
         if self._abandoned():
-            return 1 + signal.SIGPIPE
+            return 1 + CLOSED_OUTPUT
         return int(self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
@@ -47,20 +52,22 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """0, or 128 plus the signal's number as shells have it."""
+        """Of a training that stopped early: 124 for the time limit, or 128 plus the signal."""
         code = self.noticed() if self._agreed is None else self._agreed
-        return 127 + code if code > 1 else 0
+        if code == 1:
+            return TIME_LIMIT
+        return 127 + code if code else 0
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM within this context instead of being ended by them."""
+        """Note signals within this context instead of being ended by them."""
 
         def note(number: int, frame: FrameType | None) -> None:
             if self.signal is not None:
-                raise KeyboardInterrupt
+                interrupt(number, frame)
             self.signal = number
 
-        previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, note) for number in interrupting()}
         try:
             yield
         finally:
@@ -73,6 +80,6 @@ def _said(noticed: int) -> str | None:
         return None
     if noticed == 1:
         return "stopped by the time limit"
-    if noticed == 1 + signal.SIGPIPE:
+    if noticed == 1 + CLOSED_OUTPUT:
         return "stopped because its output was closed"
     return f"stopped by {signal.Signals(noticed - 1).name}"

@@ -23,6 +23,7 @@ from contragan.runs.log import MetricsLog
 from contragan.runs.run import Run
 from contragan.runs.sampling import ImageSampler
 from contragan.training.captured import CapturedStep, why_not_captured
+from contragan.training.continuing import command_to_continue
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.loop import Loop, Score
@@ -44,6 +45,7 @@ class Outcome:
     exit_code: int
     last_grid: Path | None
     scores: dict[str, float]
+    go_on: str
     trained: bool = True
 
     def lines(self) -> list[str]:
@@ -58,7 +60,7 @@ class Outcome:
             lines.append(f"pictures: {self.last_grid} (one row per class)")
         lines.append(f"run: {self.folder}")
         if self.stopped:
-            lines.append("go on: the same command with --resume")
+            lines.append(f"go on: {self.go_on}")
         return lines
 
 
@@ -97,9 +99,10 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
         iteration=loop.iteration,
         stopped=stopped,
         # A launcher that sees another process fail may end the first before it has said so.
-        exit_code=stop.exit_code if setup.fabric.global_rank == 0 else 0,
+        exit_code=stop.exit_code if stopped and setup.fabric.global_rank == 0 else 0,
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
+        go_on=command_to_continue(request),
         trained=loop.iteration > begin or begin == 0,
     )
 
