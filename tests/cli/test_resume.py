@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from contragan import cli
+from contragan.recipes.schema import dump_recipe, load_recipe
 from contragan.runs.checkpoint import pointer, verify
 from contragan.runs.log import read_metrics
 from contragan.runs.run import open_run
@@ -122,3 +123,44 @@ def test_a_job_scheduler_s_signal_saves_and_stops(tmp_path: Path, tiny: list[str
     saved = pointer(out / "checkpoints", "last")
     assert saved is not None
     assert f"saved at iteration {verify(saved)['iteration']}\n" in said
+
+
+def test_a_folder_that_is_taken_gets_advice_that_works(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny: list[str], trained_run: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    lengths = ["training.total_iterations=8", "training.evaluate_every_iterations=4"]
+
+    def advice(*more: str) -> str:
+        words = ["train", "digits/contragan", *settings([*tiny, *lengths, *more]), "--out", run]
+        code, _, errors = contragan(capsys, *words)
+        assert code == 2
+        return errors
+
+    assert f"{run} holds this run already: go on with `contragan resume {run}`, or" in advice()
+    longer = f"`contragan resume {run} --set training.total_iterations=9`"
+    assert longer in advice("training.total_iterations=9")
+    assert "other settings (training.batch_size): resume it with" in advice("training.batch_size=8")
+    assert contragan(capsys, *longer.strip("`").split()[1:])[0] == 0
+
+
+def test_other_settings_get_another_folder(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        dump_recipe(load_recipe("digits/contragan", [*tiny, "training.total_iterations=1"]))
+    )
+    for changes in ([], ["training.total_iterations=2"], ["training.total_iterations=3"]):
+        assert contragan(capsys, "train", recipe, *settings(changes))[0] == 0
+    runs = [path.parent.relative_to("runs") for path in Path("runs").glob("*/*/recipe.yaml")]
+    assert sorted(run.as_posix() for run in runs) == [
+        "mine+total_iterations=2/0",
+        "mine+total_iterations=3/0",
+        "mine/0",
+    ]

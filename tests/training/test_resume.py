@@ -288,7 +288,7 @@ def test_time_limit_saves_and_stops(tmp_path: Path, tiny: list[str]) -> None:
 def test_another_run_is_not_overwritten(tmp_path: Path, tiny: list[str]) -> None:
     run(tmp_path / "run", tiny, 1)
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    with pytest.raises(UserError, match="holds another run"):
+    with pytest.raises(UserError, match="holds this run already"):
         run(tmp_path / "run", tiny, 2)
     with pytest.raises(UserError, match=r"other settings \(training.batch_size\)"):
         run(tmp_path / "run", [*tiny, "training.batch_size=8"], 2, resume=True)

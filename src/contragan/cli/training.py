@@ -55,7 +55,11 @@ def train(
     ] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run; default runs/RECIPE/SEED.", callback=expanded_path),
+        typer.Option(
+            help="Folder of the run; default runs/RECIPE/SEED, with what --set changes behind "
+            "RECIPE.",
+            callback=expanded_path,
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -93,6 +97,7 @@ def train(
         device=device,
         wait_minutes=wait_minutes,
         step=step,
+        overrides=tuple(overrides or ()),
     )
     _carry_out(request, make_console())
 
