@@ -236,5 +236,5 @@ def test_sigterm_takes_half_written_files_away(trained_run: Path, tmp_path: Path
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert (process.returncode, errors) == (143, "interrupted\n")
     assert not list(out.iterdir())

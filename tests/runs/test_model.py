@@ -159,3 +159,17 @@ def test_the_average_or_not(run: Path) -> None:
     else:
         with pytest.raises(UserError, match="holds no moving average"):
             contragan.load(run, ema=True)
+
+
+def test_a_run_without_a_best_checkpoint_says_which_it_took(
+    trained_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    (run / "checkpoints" / "best").unlink()
+    (line,) = contragan.load(run).notes
+    assert line == (
+        "no checkpoint is marked as best (training marks one when it evaluates): "
+        "step-0000008 is taken"
+    )
+    assert contragan.load(run, which="last").notes == []

@@ -27,9 +27,10 @@ from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer
 from contragan.runs.lock import RunLock
 from contragan.runs.log import read_metrics
+from contragan.training.outcome import Outcome
 from contragan.training.setup import Request
 from contragan.training.terms import TermMeter
-from contragan.training.train import Outcome, train
+from contragan.training.train import train
 
 NETWORKS = ("generator", "generator_ema", "discriminator")
 QUIET = Console(quiet=True)
@@ -280,14 +281,14 @@ def test_time_limit_saves_and_stops(tmp_path: Path, tiny: list[str]) -> None:
         Request("digits/contragan", recipe, out=tmp_path / "run", max_minutes=1e-9), QUIET
     )
     assert outcome.stopped == "stopped by the time limit"
-    assert outcome.exit_code == 0
+    assert outcome.exit_code == 124
     assert load_trainer(last(tmp_path / "run"))["iteration"] == 1
 
 
 def test_another_run_is_not_overwritten(tmp_path: Path, tiny: list[str]) -> None:
     run(tmp_path / "run", tiny, 1)
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    with pytest.raises(UserError, match="holds another run"):
+    with pytest.raises(UserError, match="holds this run already"):
         run(tmp_path / "run", tiny, 2)
     with pytest.raises(UserError, match=r"other settings \(training.batch_size\)"):
         run(tmp_path / "run", [*tiny, "training.batch_size=8"], 2, resume=True)

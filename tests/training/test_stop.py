@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from contragan.core.signals import Interrupted, interrupting
 from contragan.training.stop import Stop
 
 
@@ -28,6 +29,28 @@ def test_another_process_s_signal_does_not_make_ones_own_the_second() -> None:
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_the_time_limit_has_its_own_exit_code() -> None:
+    stop = Stop(max_minutes=0)
+    assert stop.reason == "stopped by the time limit"
+    assert stop.exit_code == 124  # as that of the command `timeout`
+
+
+@pytest.mark.parametrize("number", interrupting())
+def test_every_signal_is_noticed_and_a_second_one_ends_at_once(number: signal.Signals) -> None:
+    stop = Stop()
+    with stop.listening():
+        signal.raise_signal(number)
+        assert stop.reason == f"stopped by {number.name}"
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Interrupted):
+            signal.raise_signal(number)
+    assert stop.exit_code == 128 + number
+
+
+def test_a_system_without_sigusr1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "SIGUSR1")
+    assert interrupting() == (signal.SIGINT, signal.SIGTERM)
 
 
 def test_output_that_was_closed() -> None:

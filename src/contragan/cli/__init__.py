@@ -5,11 +5,12 @@ from contragan.cli.cache import cache_app
 from contragan.cli.generating import evaluate, sample
 from contragan.cli.studying import study_app
 from contragan.cli.tools import bench, import_studiogan
-from contragan.cli.training import train
+from contragan.cli.training import resume, train
 
 __all__ = ["main"]
 
 app.command()(train)
+app.command()(resume)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(bench)

@@ -7,13 +7,13 @@ import io
 import os
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from contragan.core import parent
 from contragan.core.errors import ToldByFirst, UserError
+from contragan.core.signals import CLOSED_OUTPUT, Interrupted, interrupt, interrupting
 
 app = typer.Typer(
     name="contragan",
@@ -36,7 +36,8 @@ def main() -> NoReturn:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can write "Fréchet"
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in interrupting():
+        signal.signal(number, interrupt)
     parent.watch()
     try:
         code = app(standalone_mode=False) or 0
@@ -49,11 +50,14 @@ def main() -> NoReturn:
         code = _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Interrupted as error:
+        code = 128 + error.number
+        print("interrupted", file=sys.stderr)
     except BrokenPipeError:
         from contragan.core.console import silence_output
 
         silence_output()
-        code = 128 + signal.SIGPIPE
+        code = 128 + CLOSED_OUTPUT
     except OSError as error:
         full = error.errno == errno.ENOSPC
         code = _refuse("the disk is full. Free some space and try again" if full else str(error))
@@ -62,12 +66,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-INTERRUPTED = 130
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End as after Ctrl-C, so that half-written files are taken away."""
-    raise KeyboardInterrupt
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def _refuse(message: str) -> int:

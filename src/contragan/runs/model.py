@@ -236,6 +236,9 @@ def load(
         checkpoint, manifest, notes = first_whole(
             opened.checkpoints, candidates, lambda one: _verified(one, ema)
         )
+        if named is None:
+            why = " (training marks one when it evaluates)" if which == "best" else ""
+            notes.append(f"no checkpoint is marked as {which}{why}: {checkpoint.name} is taken")
     elif given.is_dir():
         checkpoint, manifest = given, _verified(given, ema)
     else:

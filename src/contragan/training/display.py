@@ -22,6 +22,7 @@ class Display:
         self.iteration = 0
         self.terms: dict[str, float] = {}
         self.scores: dict[str, float] = {}
+        self.scored_at: int | None = None
         self._live: Live | None = None
         self._bar = Progress(
             TextColumn("{task.fields[status]}"),
@@ -81,7 +82,7 @@ class Display:
 
     def evaluated(self, scores: dict[str, float], warnings: tuple[str, ...]) -> None:
         """Show the results of an evaluation; a warning is said once."""
-        self.scores = scores
+        self.scores, self.scored_at = scores, self.iteration
         for warning in warnings:
             if warning not in self._said:
                 self._said.add(warning)

@@ -202,5 +202,5 @@ def losses_explained() -> Iterator[None]:
         reason = re.sub(r"^\[[^]]*\] ", "", text.strip().partition("\n")[0])
         raise UserError(
             "another process of this training has ended, or did not answer within --wait-minutes "
-            f"({reason.partition('. ')[0]}): see what it said, and go on with --resume"
+            f"({reason.partition('. ')[0]}): see what it said, and go on with `contragan resume`"
         ) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -41,9 +43,17 @@ class Earlier:
 
 
 def check_folder(
-    folder: Path, recipe: Recipe, seed: int, console: Console, *, resume: bool
+    folder: Path,
+    recipe: Recipe,
+    seed: int,
+    console: Console,
+    *,
+    resume: bool,
+    data: Path | None = None,
 ) -> Earlier | None:
     """What to go on from, or None to begin; refuses a folder that holds something else.
+
+    ``data`` is where the data set lies, which decides what is advised where a run is there already.
 
     Raises:
         UserError: another run, other files, a run with other settings, or no usable checkpoint.
@@ -51,9 +61,7 @@ def check_folder(
     is_new = not folder.exists() or is_free(folder)
     if not resume:
         if is_run(folder):
-            raise UserError(
-                f"{folder} holds another run: add --resume to go on with it, or give another --out"
-            )
+            refuse_run(folder, recipe, seed, data)
         if not is_new:
             raise UserError(f"{folder} is not empty and holds no run: give another --out")
         return None
@@ -63,19 +71,53 @@ def check_folder(
     if not is_run(folder):
         raise UserError(f"--resume: {folder} is not empty and holds no run: give another --out")
     saved = open_run(folder)
-    if saved.seed != seed:
-        raise UserError(f"{folder} was trained with --seed {saved.seed}, not {seed}")
-    changed = [
-        key
-        for key in differences(saved.recipe.model_dump(), recipe.model_dump())
-        if not allowed(key)
-    ]
-    if changed:
-        raise UserError(
-            f"{folder} holds a run of {saved.name} with other settings ({', '.join(changed[:4])}): "
-            "resume it with the recipe and the settings it began with, or give another --out"
-        )
+    check_same(saved, recipe, seed)
     return find_checkpoint(saved, console)
+
+
+def check_same(saved: Run, recipe: Recipe, seed: int) -> list[str]:
+    """The settings that a request changes and a resumed run may change.
+
+    Raises:
+        UserError: another seed, or other settings than may be changed.
+    """
+    if saved.seed != seed:
+        raise UserError(
+            f"{saved.path} was trained with --seed {saved.seed}, not {seed}: give another --out"
+        )
+    found = differences(saved.recipe.model_dump(), recipe.model_dump())
+    changed = [key for key in found if not allowed(key)]
+    if changed:
+        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        raise UserError(
+            f"{saved.path} holds a run of {saved.name} with other settings "
+            f"({', '.join(changed[:4])}{more}): resume it with the recipe and the settings it "
+            "began with, or give another --out"
+        )
+    return found
+
+
+def refuse_run(folder: Path, recipe: Recipe, seed: int, data: Path | None) -> NoReturn:
+    """Raises UserError: the folder holds a run, with what to do about that run."""
+    saved = open_run(folder)
+    changed = check_same(saved, recipe, seed)
+    trained_on = saved.dataset.path
+    if trained_on is not None and data is not None and str(data.resolve()) != trained_on:
+        raise UserError(f"{folder} holds a run on the data in {trained_on}: give another --out")
+    command = ["contragan", "resume", str(folder)]
+    for key in changed:
+        if not key.startswith(("description", "reference")):
+            command += ["--set", f"{key}={json.dumps(_at(recipe.model_dump(mode='json'), key))}"]
+    raise UserError(
+        f"{folder} holds this run already: go on with `{shlex.join(command)}`, or give another "
+        "--out"
+    )
+
+
+def _at(values: dict[str, Any], path: str) -> Any:
+    for key in path.split("."):
+        values = values[key]
+    return values
 
 
 def allowed(key: str) -> bool:

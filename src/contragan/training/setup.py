@@ -28,6 +28,7 @@ from contragan.recipes.schema import Recipe
 from contragan.runs.lock import RunLock
 from contragan.runs.run import DatasetFacts, Run
 from contragan.training.launch import find_launch
+from contragan.training.place import default_folder
 from contragan.training.processes import start
 from contragan.training.resume import Earlier, check_folder, same_data
 
@@ -39,7 +40,11 @@ StepKind = Literal["eager", "compiled", "captured"]
 
 @dataclass(frozen=True)
 class Request:
-    """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as launched."""
+    """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as launched.
+
+    ``overrides`` are the settings that the recipe was changed by: where ``out`` is None they are
+    part of the folder's name.
+    """
 
     name: str
     recipe: Recipe
@@ -54,13 +59,13 @@ class Request:
     device: str = "auto"
     wait_minutes: float = 30.0
     step: StepKind = "eager"
+    overrides: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         if self.out is not None:
             return self.out
-        is_file = self.name.endswith((".yaml", ".yml"))
-        return Path("runs") / (Path(self.name).stem if is_file else self.name) / str(self.seed)
+        return default_folder(self.name, self.seed, self.overrides)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,14 @@ def take_folder(request: Request, lock: RunLock, console: Console) -> Earlier | 
     if told := lock.take():
         note(console, f"note: {told}")
     try:
-        return check_folder(folder, request.recipe, request.seed, console, resume=request.resume)
+        return check_folder(
+            folder,
+            request.recipe,
+            request.seed,
+            console,
+            resume=request.resume,
+            data=request.data,
+        )
     except OSError as error:
         raise UserError(
             f"--out {folder} cannot be read ({error.strerror}): give another"

@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from types import FrameType
 
 from contragan.core import parent
+from contragan.core.signals import CLOSED_OUTPUT, interrupt, interrupting
 
-SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
-]
-"""Signals that ask to save and stop; SIGUSR1 is what many SLURM scripts send before the limit."""
+TIME_LIMIT = 124
+"""Exit code of a training that its time limit stopped, as that of the command ``timeout``."""
 
 PARENT_GONE = 2
 """What is noticed where the process that this one must not outlive has gone: as after SIGHUP."""
 
 
 class Stop:
-    """Says whether to stop, and why; a second signal ends the process at once.
+    """Whether to stop, why, and with which exit code; a second signal ends the process at once.
 
     ``abandoned`` says whether the reader of the output has gone, as ``| head`` does when it has
     seen enough. Training then stops and saves, as after a signal.
@@ -41,7 +40,7 @@ class Stop:
         if self.signal is not None:
             return 1 + self.signal
         if self._abandoned():
-            return 1 + signal.SIGPIPE
+            return 1 + CLOSED_OUTPUT
         return int(self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
@@ -59,9 +58,11 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """0, or 128 plus the signal's number as shells have it."""
+        """Of a training that stopped early: 124 for the time limit, or 128 plus the signal."""
         code = self.noticed() if self._agreed is None else self._agreed
-        return 127 + code if code > 1 else 0
+        if code == 1:
+            return TIME_LIMIT
+        return 127 + code if code else 0
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -70,10 +71,10 @@ class Stop:
         def note(number: int, frame: FrameType | None) -> None:
             # The end of the parent is told by a signal too, and nobody is left to be impatient.
             if self.signal is not None and not parent.is_gone():
-                raise KeyboardInterrupt
+                interrupt(number, frame)
             self.signal = number
 
-        previous = {number: signal.signal(number, note) for number in SIGNALS}
+        previous = {number: signal.signal(number, note) for number in interrupting()}
         try:
             yield
         finally:
@@ -88,6 +89,6 @@ def _said(noticed: int) -> str | None:
         return "stopped by the time limit"
     if noticed == PARENT_GONE:
         return "stopped by what started it"
-    if noticed == 1 + signal.SIGPIPE:
+    if noticed == 1 + CLOSED_OUTPUT:
         return "stopped because its output was closed"
     return f"stopped by {signal.Signals(noticed - 1).name}"

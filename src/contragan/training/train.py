@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
 from rich.console import Console
 
@@ -23,43 +20,18 @@ from contragan.runs.log import MetricsLog
 from contragan.runs.run import Run
 from contragan.runs.sampling import ImageSampler
 from contragan.training.captured import CapturedStep, why_not_captured
+from contragan.training.continuing import command_to_continue
 from contragan.training.display import Display
 from contragan.training.ema import EMA
+from contragan.training.health import Networks, signs_of_death
 from contragan.training.loop import Loop, Score
 from contragan.training.objective import Objective
+from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
 from contragan.training.room import check_room, memory_explained
 from contragan.training.setup import Request, Setup, StepKind, environment, set_up
 from contragan.training.step import Step
 from contragan.training.stop import Stop
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    folder: Path
-    iteration: int
-    stopped: str | None
-    exit_code: int
-    last_grid: Path | None
-    scores: dict[str, float]
-    trained: bool = True
-
-    def lines(self) -> list[str]:
-        """What to tell the user at the end."""
-        end = f"{self.stopped}; saved" if self.stopped else "finished"
-        lines = [f"{end} at iteration {self.iteration}"]
-        if not self.trained and not self.stopped:
-            lines = [f"nothing was trained: the run is at iteration {self.iteration} already"]
-        if self.scores:
-            lines.append("  ".join(f"{name} {value:.4g}" for name, value in self.scores.items()))
-        if self.last_grid:
-            lines.append(f"pictures: {self.last_grid} (one row per class)")
-        lines.append(f"run: {self.folder}")
-        if self.stopped:
-            lines.append("go on: the same command with --resume")
-        return lines
 
 
 def train(request: Request, console: Console) -> Outcome:
@@ -97,11 +69,28 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
         iteration=loop.iteration,
         stopped=stopped,
         # A launcher that sees another process fail may end the first before it has said so.
-        exit_code=stop.exit_code if setup.fabric.global_rank == 0 else 0,
+        exit_code=stop.exit_code if stopped and setup.fabric.global_rank == 0 else 0,
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
+        scored_at=loop.display.scored_at,
+        best=loop.best,
+        best_iteration=loop.best_iteration,
+        signs_of_death=look_at_networks(setup, loop) if loop.iteration > begin else [],
+        go_on=command_to_continue(request),
         trained=loop.iteration > begin or begin == 0,
     )
+
+
+def look_at_networks(setup: Setup, loop: Loop) -> list[str]:
+    """What shows that a network has died; the first process looks."""
+    if setup.fabric.global_rank > 0:
+        return []
+    generators = {"the generator": loop.step.gan.generator}
+    if loop.ema is not None:
+        generators["the generator's moving average"] = loop.ema.average
+    networks = Networks(generators, loop.step.gan.discriminator)
+    loss = setup.run.recipe.adversarial
+    return signs_of_death(networks, setup.train, loss, loop.display.terms, setup.run.seed)
 
 
 def complete(loop: Loop, stop: Stop) -> str | None:
