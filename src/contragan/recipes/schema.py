@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from contragan.augmentation import AugmentationConfig
 from contragan.core.config import Config
@@ -20,6 +20,7 @@ from contragan.models import GeneratorConfig, TrunkConfig
 from contragan.models.heads import ConditioningConfig
 from contragan.recipes.catalog import nearest, recipe_text
 from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig
+from contragan.recipes.problems import Attempt, explain
 
 
 class AdamConfig(Config):
@@ -206,16 +207,18 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 
 def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Recipe:
     """Parse a recipe's YAML text; ``name`` is for messages."""
-    raw = _parse_yaml(text, f"recipe {name}")
+    raw = _parse_yaml(text, f"recipe {name}", CLASS_NAMES)
     if not isinstance(raw, dict):
         raise UserError(f"recipe {name} is not a mapping of settings")
+    before = copy.deepcopy(raw) if overrides else raw
     for override in overrides or []:
         _apply(raw, override)
     try:
         # By way of JSON, so that strict types still take a list for a tuple.
         return Recipe.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        raise UserError(f"recipe {name}: {_explain(error)}") from error
+        attempt = Attempt(Recipe, name, before, raw)
+        raise UserError(f"recipe {name}: {explain(error, attempt)}") from error
     except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a cycle
         raise UserError(
             f"recipe {name}: a value has a type that a recipe cannot hold ({error})"
@@ -227,12 +230,35 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
 
 
-def _parse_yaml(text: str, where: str) -> Any:
+CLASS_NAMES = ("data", "classes")
+"""Where names of classes stand, which are taken as they are written: 007 and no are names too."""
+
+
+def _parse_yaml(text: str, where: str, names: tuple[str, ...] | None = None) -> Any:
+    """The value of a YAML text; ``names`` is the path in it of a list of names, () for itself."""
     try:
-        return yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
+        loader = _Loader(text)  # a subclass of SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if names is not None:
+            _as_written(node, names)
+        return loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{where} is not valid YAML: {problem}") from error
+
+
+def _as_written(node: yaml.Node, path: tuple[str, ...]) -> None:
+    """Make the scalars of the list at ``path`` texts, whatever type YAML sees in them."""
+    if path and isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == path[0]:
+                _as_written(value, path[1:])
+    elif not path and isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            if isinstance(item, yaml.ScalarNode):
+                item.tag = "tag:yaml.org,2002:str"
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
@@ -255,64 +281,5 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise UserError(f"--set {override}: '{key}' is a value, it has no '{keys[-1]}' inside")
         target = child
-    target[keys[-1]] = _parse_yaml(text, f"--set {override}: the value")
-
-
-def _explain(error: ValidationError) -> str:
-    parts = []
-    for problem in error.errors(include_url=False)[:3]:
-        location = [str(step) for step in problem["loc"]]
-        model, path, kinds = _model_at(location)
-        where = ".".join(path)
-        if problem["type"] == "extra_forbidden":
-            valid = list(model.model_fields) if model else []
-            parts.append(f"unknown key '{where}'{nearest(path[-1], valid)}")
-        elif problem["type"] == "missing":
-            parts.append(f"key '{where}' is missing")
-        elif problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            given, expected = problem["ctx"].get("tag"), kinds
-            if given is None:
-                parts.append(f"'{where}' needs its kind (valid: {', '.join(expected)})")
-            else:
-                parts.append(f"'{where}.kind' is '{given}'{nearest(str(given), expected)}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            given = problem["input"]
-            shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
-            parts.append(f"'{where}': {message}{shown}" if where else f"{message}")
-    more = error.error_count() - 3
-    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
-
-
-def _model_at(location: list[str]) -> tuple[type[BaseModel] | None, list[str], list[str]]:
-    """The model whose key a pydantic error location names, the path without union tags, and the
-    tags to choose from where the path ends in a union."""
-    model: type[BaseModel] | None = Recipe
-    path: list[str] = []
-    candidates: dict[str, type[BaseModel]] = {}
-    for step in location:
-        if step in candidates:  # a union's tag, which the recipe's own path does not hold
-            model, candidates = candidates[step], {}
-            continue
-        path.append(step)
-        parent, model = model, None
-        if parent is not None and step in parent.model_fields:
-            models = list(_models_in(parent.model_fields[step].annotation))
-            if len(models) == 1:
-                model = models[0]
-            candidates = {str(_tag(m)): m for m in models if _tag(m)}
-        elif step == location[-1]:
-            model = parent
-    return model, path, list(candidates)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("kind")
-    return get_args(field.annotation)[0] if field else None
+    names = CLASS_NAMES[len(keys) :] if list(CLASS_NAMES[: len(keys)]) == keys else None
+    target[keys[-1]] = _parse_yaml(text, f"--set {override}: the value", names)
