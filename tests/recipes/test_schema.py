@@ -1,5 +1,7 @@
 """Recipes: all load, all round-trip, and a mistake gets the nearest valid name."""
 
+from pathlib import Path
+
 import pytest
 
 from contragan.core.errors import UserError
@@ -55,6 +57,8 @@ def test_exponent_without_a_point_is_a_number() -> None:
         ("augmentation.policy=[color]", "'augmentation' needs its kind (valid: flip_shift, "),
         ("augmentation.kind=adaa", "'augmentation.kind' is 'adaa', did you mean 'ada'"),
         ("description=&x [*x]", "Circular reference"),
+        ("data.classes=3", "'data.classes' is a list: write data.classes=[3]"),
+        ("data.classes=[[3], 5]", "data.classes.0"),
     ],
 )
 def test_a_wrong_override_is_explained(override: str, expected: str) -> None:
@@ -65,6 +69,54 @@ def test_a_wrong_override_is_explained(override: str, expected: str) -> None:
         load_recipe("digits/contragan", overrides)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override", ["data.classes=[3, 007, no]", "data={classes: [3, 007, no], KEEP}"]
+)
+def test_classes_are_called_what_is_written(override: str, tmp_path: Path) -> None:
+    """Also where YAML sees a number, an octal one or a truth value."""
+    rest = "kind: digits, resolution: 16, channels: 1, horizontal_flip: false, fake_labels: uniform"
+    override = override.replace("KEEP", rest)
+    assert load_recipe("digits/acgan", [override]).data.classes == ("3", "007", "no")
+    own = tmp_path / "own.yaml"
+    text = recipe_text("digits/acgan")
+    own.write_text(text.replace("data: {", "data: {classes: [3, 007, no], "))
+    assert load_recipe(str(own)).data.classes == ("3", "007", "no")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (
+            "conditioning.kind=projection",
+            "conditioning.kind=projection needs no key beside kind: start from digits/projgan, "
+            "which has it, or take its settings over: --set 'conditioning={kind: projection}'",
+        ),
+        (
+            "augmentation.kind=ada",
+            "augmentation.kind=ada needs the keys groups, target, ramp_images, interval: "
+            "start from digits/contragan-ada, which has it, or take its settings over: "
+            "--set 'augmentation={kind: ada, groups: [blit, geometry, color], target: 0.6, "
+            "ramp_images: 20000, interval: 4}'",
+        ),
+        ("generator.kind=dcgan", "start from digits/ggan, which has it"),
+    ],
+)
+def test_another_kind_is_told_its_keys_and_where_to_start(override: str, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_recipe("digits/contragan", [override])
+    assert expected in str(caught.value)
+    assert "unknown key" not in str(caught.value)
+    assert "is missing" not in str(caught.value)
+    _, _, setting = str(caught.value).partition("--set '")
+    if setting:
+        assert load_recipe("digits/contragan", [setting[:-1]])
+
+
+def test_diff_augment_has_the_published_policy() -> None:
+    recipe = load_recipe("digits/biggan", ["augmentation.kind=diff_augment"])
+    assert recipe.augmentation == load_recipe("digits/biggan-diffaugment").augmentation
 
 
 def test_unknown_recipe_names_the_nearest() -> None:

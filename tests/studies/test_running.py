@@ -181,7 +181,7 @@ def test_killing_the_runner_loses_nothing(tmp_path: Path) -> None:
         with (tmp_path / "output").open("w") as output:
             runner = subprocess.Popen(command, stdout=output, stderr=output)
             if index % 2:
-                wait_for(lambda: is_locked(folder) or runner.poll() is not None)
+                wait_for(lambda runner=runner: is_locked(folder) or runner.poll() is not None)
             time.sleep(chance.uniform(0.2, 6))
             hit += is_locked(folder)
             runner.send_signal(signal.SIGKILL)

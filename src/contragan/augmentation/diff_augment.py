@@ -15,10 +15,11 @@ Policy = Literal["color", "translation", "cutout"]
 
 
 class DiffAugmentConfig(AugmentationSettings):
-    """Which of DiffAugment's transformations are applied, in the order given."""
+    """Which of DiffAugment's transformations are applied, in the order given: by default all three,
+    as published for few images."""
 
     kind: Literal["diff_augment"]
-    policy: tuple[Policy, ...]
+    policy: tuple[Policy, ...] = ("color", "translation", "cutout")
 
     def build(self, device: torch.device) -> DiffAugment:
         return DiffAugment(self.policy)

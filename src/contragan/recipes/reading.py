@@ -1,4 +1,4 @@
-"""Reading YAML files of settings, and saying in one line what is wrong with them."""
+"""Reading YAML files of settings, and finding the settings that a place in them belongs to."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from contragan.core.errors import UserError
-from contragan.recipes.catalog import nearest
 
 
 class Loader(yaml.SafeLoader):
@@ -24,47 +23,41 @@ Loader.add_implicit_resolver(
 )
 
 
-def parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str, names: tuple[str, ...] | None = None) -> Any:
     """The content of YAML text; ``where`` says what it is, for messages.
+
+    ``names`` is the path of a list of names in it, () for the whole: they are taken as they are
+    written, since 007 and no are names too.
 
     Raises:
         UserError: it is not valid.
     """
     try:
-        return yaml.load(text, Loader=Loader)  # a subclass of SafeLoader
+        loader = Loader(text)  # a subclass of SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if names is not None:
+            _as_written(node, names)
+        return loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{where} is not valid YAML: {problem}") from error
 
 
-def explain(error: ValidationError, root: type[BaseModel]) -> str:
-    """What is wrong with settings, in one line: every key by its path, with its nearest name."""
-    parts = []
-    for problem in error.errors(include_url=False)[:3]:
-        location = [str(step) for step in problem["loc"]]
-        model, path, kinds = _model_at(location, root)
-        where = ".".join(path)
-        if problem["type"] == "extra_forbidden":
-            valid = list(model.model_fields) if model else []
-            parts.append(f"unknown key '{where}'{nearest(path[-1], valid)}")
-        elif problem["type"] == "missing":
-            parts.append(f"key '{where}' is missing")
-        elif problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            given, expected = problem["ctx"].get("tag"), kinds
-            if given is None:
-                parts.append(f"'{where}' needs its kind (valid: {', '.join(expected)})")
-            else:
-                parts.append(f"'{where}.kind' is '{given}'{nearest(str(given), expected)}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            given = problem["input"]
-            shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
-            parts.append(f"'{where}': {message}{shown}" if where else f"{message}")
-    more = error.error_count() - 3
-    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
+def _as_written(node: yaml.Node, path: tuple[str, ...]) -> None:
+    """Make the scalars of the list at ``path`` texts, whatever type YAML sees in them."""
+    if path and isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == path[0]:
+                _as_written(value, path[1:])
+    elif not path and isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            if isinstance(item, yaml.ScalarNode):
+                item.tag = "tag:yaml.org,2002:str"
 
 
-def _model_at(
+def model_at(
     location: list[str], root: type[BaseModel]
 ) -> tuple[type[BaseModel] | None, list[str], list[str]]:
     """The model whose key a pydantic error location names, the path without union tags, and the
@@ -89,7 +82,7 @@ def _model_at(
             if len(models) == 1:
                 model = models[0]
                 inside = model if get_origin(annotation) in {dict, list, tuple} else None
-            candidates = {str(_tag(m)): m for m in models if _tag(m)}
+            candidates = {str(tag(m)): m for m in models if tag(m)}
         elif step == location[-1]:
             model = parent
     return model, path, list(candidates)
@@ -103,6 +96,6 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(argument)
 
 
-def _tag(model: type[BaseModel]) -> str | None:
+def tag(model: type[BaseModel]) -> str | None:
     field = model.model_fields.get("kind")
     return get_args(field.annotation)[0] if field else None

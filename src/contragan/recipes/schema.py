@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any, Literal
 
@@ -18,7 +19,8 @@ from contragan.models import GeneratorConfig, TrunkConfig
 from contragan.models.heads import ConditioningConfig
 from contragan.recipes.catalog import nearest, recipe_text
 from contragan.recipes.evaluation import PROTOCOLS, EvaluationConfig
-from contragan.recipes.reading import explain, parse_yaml
+from contragan.recipes.problems import Attempt, explain
+from contragan.recipes.reading import parse_yaml
 
 
 class AdamConfig(Config):
@@ -194,16 +196,18 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 
 def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Recipe:
     """Parse a recipe's YAML text; ``name`` is for messages."""
-    raw = parse_yaml(text, f"recipe {name}")
+    raw = parse_yaml(text, f"recipe {name}", CLASS_NAMES)
     if not isinstance(raw, dict):
         raise UserError(f"recipe {name} is not a mapping of settings")
+    before = copy.deepcopy(raw) if overrides else raw
     for override in overrides or []:
         _apply(raw, override)
     try:
         # By way of JSON, so that strict types still take a list for a tuple.
         return Recipe.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        raise UserError(f"recipe {name}: {explain(error, Recipe)}") from error
+        attempt = Attempt(Recipe, name, before, raw)
+        raise UserError(f"recipe {name}: {explain(error, attempt)}") from error
     except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a cycle
         raise UserError(
             f"recipe {name}: a value has a type that a recipe cannot hold ({error})"
@@ -213,6 +217,10 @@ def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Re
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as YAML that :func:`parse_recipe` reads back."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+
+
+CLASS_NAMES = ("data", "classes")
+"""Where names of classes stand, which are taken as they are written."""
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
@@ -235,4 +243,5 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise UserError(f"--set {override}: '{key}' is a value, it has no '{keys[-1]}' inside")
         target = child
-    target[keys[-1]] = parse_yaml(text, f"--set {override}: the value")
+    names = CLASS_NAMES[len(keys) :] if list(CLASS_NAMES[: len(keys)]) == keys else None
+    target[keys[-1]] = parse_yaml(text, f"--set {override}: the value", names)

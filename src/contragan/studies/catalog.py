@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from contragan.core.errors import UserError
 from contragan.core.files import read_text
 from contragan.recipes.catalog import nearest
-from contragan.recipes.reading import explain, parse_yaml
+from contragan.recipes.problems import Attempt, explain
+from contragan.recipes.reading import parse_yaml
 from contragan.studies.schema import Study
 
 ENDINGS = (".yaml", ".yml")
@@ -66,7 +67,7 @@ def parse_study(text: str, where: str) -> Study:
         # By way of JSON, so that strict types still take a list for a tuple.
         return Study.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, Study)}") from error
+        raise UserError(f"{where}: {explain(error, Attempt(Study))}") from error
     except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a cycle
         raise UserError(
             f"{where}: a value has a type that a study cannot hold ({error})"

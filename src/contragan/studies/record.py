@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError
 from contragan.core.config import Config
 from contragan.core.errors import UserError
 from contragan.core.files import read_text, write_text
-from contragan.recipes.reading import explain, parse_yaml
+from contragan.recipes.problems import Attempt, explain
+from contragan.recipes.reading import parse_yaml
 from contragan.studies.schema import Study
 
 STUDY, RECIPES = "study.yaml", "recipes"
@@ -92,7 +93,7 @@ def read_record(out: Path) -> Record:
     try:
         return Record.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        raise UserError(f"{path} is damaged: {explain(error, Record)}") from error
+        raise UserError(f"{path} is damaged: {explain(error, Attempt(Record))}") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
 
