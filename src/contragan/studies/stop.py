@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from contragan.training.stop import SIGNALS
+ASKING = [
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
+"""Signals that ask to stop; Windows has no SIGUSR1."""
 
 
 class RunnerStop:
@@ -58,7 +61,7 @@ class RunnerStop:
             self.signal = number
             self._noticed.set()
 
-        previous = {number: signal.signal(number, note) for number in SIGNALS}
+        previous = {number: signal.signal(number, note) for number in ASKING}
         try:
             yield
         finally:
