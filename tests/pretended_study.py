@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,7 +31,7 @@ SETTINGS = [
     "evaluation.metrics=[frechet_distance]",
 ]
 
-STUDY = {
+STUDY: dict[str, Any] = {
     "title": "Digits",
     "question": "Does it run?",
     "scores": ["frechet_distance"],

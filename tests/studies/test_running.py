@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,7 @@ def test_killing_the_runner_loses_nothing(tmp_path: Path) -> None:
         with (tmp_path / "output").open("w") as output:
             runner = subprocess.Popen(command, stdout=output, stderr=output)
             if index % 2:
-                wait_for(lambda runner=runner: is_locked(folder) or runner.poll() is not None)
+                wait_for(partial(_trains_or_ended, folder, runner))
             time.sleep(chance.uniform(0.2, 6))
             hit += is_locked(folder)
             runner.send_signal(signal.SIGKILL)
@@ -199,6 +200,10 @@ def test_killing_the_runner_loses_nothing(tmp_path: Path) -> None:
     scores = [_scores(place.parent / "runs" / name) for place in (whole, out)]
     assert len(scores[0]) == 3
     assert scores[0] == scores[1]
+
+
+def _trains_or_ended(folder: Path, runner: subprocess.Popen[bytes]) -> bool:
+    return is_locked(folder) or runner.poll() is not None
 
 
 def _scores(folder: Path) -> list[tuple[int, float]]:

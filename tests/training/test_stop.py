@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from contragan.core import parent
 from contragan.core.signals import Interrupted, interrupting
 from contragan.training.stop import Stop
 
@@ -57,3 +58,17 @@ def test_output_that_was_closed() -> None:
     stop = Stop(abandoned=lambda: True)
     assert stop.reason == "stopped because its output was closed"
     assert stop.exit_code == 128 + signal.SIGPIPE
+
+
+def test_signals_after_the_end_of_the_parent_do_not_cut_the_saving_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SLURM may send SIGTERM to a run whose study has ended for the same reason."""
+    stop = Stop()
+    with stop.listening():
+        signal.raise_signal(signal.SIGUSR1)
+        assert stop.reason == "stopped by SIGUSR1"
+        monkeypatch.setattr(parent, "is_gone", lambda: True)
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.reason == "stopped by what started it"
+    assert stop.exit_code == 128 + signal.SIGHUP

@@ -14,6 +14,9 @@ from typing import Protocol
 from contragan.core import parent
 from contragan.core.errors import UserError
 
+BAD_INPUT = 2
+"""The exit code of a run whose input is wrong, which another attempt would not mend."""
+
 LAUNCHERS = {
     *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"),
     *("SLURM_PROCID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+import socket
 import time
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from contragan.core.errors import UserError
-from contragan.studies.jobs import Job, spawn
+from contragan.studies.jobs import BAD_INPUT, Job, spawn
 from contragan.studies.state import is_locked
 
 RETRIES = 2
@@ -17,6 +20,8 @@ RETRIES = 2
 
 PATIENCE = 60.0
 """Seconds that a run waits for one in the same folder that is saving, as after a lost worker."""
+
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 180.0
 
 _LOOK_EVERY = 0.2
 
@@ -28,7 +33,16 @@ _LOST = -9
 
 
 def make_run(words: list[str], folder: str, log: str, environment: dict[str, str]) -> int:
-    """What a task does: train in a process of its own, which stops and saves with the task."""
+    """What a task does: train in a process of its own, which stops and saves with the task.
+
+    Raises:
+        UserError: this machine does not see the study's files.
+    """
+    if not Path(words[1]).is_file():
+        raise UserError(
+            f"{platform.node()} does not see {words[1]}: put the study and its runs on storage "
+            "that all machines of the cluster share"
+        )
     deadline = time.monotonic() + PATIENCE
     while is_locked(Path(folder)) and time.monotonic() < deadline:
         time.sleep(_LOOK_EVERY)
@@ -45,6 +59,11 @@ def make_run(words: list[str], folder: str, log: str, environment: dict[str, str
     return code
 
 
+def installed_version() -> tuple[str, str]:
+    """The name of a machine, and the version of this package that it has."""
+    return platform.node(), version("contragan")
+
+
 class RayPlace:
     """A Ray cluster: each run is a task with a GPU where the cluster has any, and its cores.
 
@@ -52,11 +71,13 @@ class RayPlace:
     ``ray://HOST:PORT``.
 
     Raises:
-        UserError: Ray is not installed, or the cluster cannot be reached.
+        UserError: Ray is not installed, the cluster cannot be reached, or its machines do not have
+            this version of this package.
     """
 
     def __init__(self, address: str, jobs: int | None) -> None:
         self._ray = _import_ray(address)
+        _check_reachable(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             self._ray.init(
@@ -67,6 +88,11 @@ class RayPlace:
         except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(f"--on {address} cannot be reached ({reason})") from error
+        try:
+            self._check_machines(address)
+        except BaseException:
+            self._ray.shutdown()
+            raise
         resources = self._ray.cluster_resources()
         gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
         self._threads = os.environ.get("OMP_NUM_THREADS") or "1"
@@ -81,6 +107,33 @@ class RayPlace:
         machines = sum(node["Alive"] for node in self._ray.nodes())
         many = "1 machine" if machines == 1 else f"{machines} machines"
         return f"Ray cluster of {many}: {self.slots} runs at a time"
+
+    def _check_machines(self, address: str) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = version("contragan")
+        ask = self._ray.remote(installed_version)
+        try:
+            answers = [
+                ask.options(
+                    num_cpus=0,
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+                ).remote()
+                for node in self._ray.nodes()
+                if node["Alive"]
+            ]
+            found = dict(self._ray.get(answers, timeout=ANSWER_SECONDS))
+        except (ImportError, self._ray.exceptions.RayError) as error:
+            raise UserError(
+                f"--on {address}: install contragan {here} on every machine of the cluster, and "
+                f"start Ray with it ({_last_line(error)})"
+            ) from error
+        for machine, there in found.items():
+            if there != here:
+                raise UserError(
+                    f"--on {address}: {machine} has contragan {there}, but {here} is needed: "
+                    "install the same on every machine of the cluster"
+                )
 
     def start(self, job: Job) -> RayHandle:
         environment = {
@@ -121,13 +174,33 @@ class RayHandle:
         except self._ray.exceptions.TaskCancelledError:
             return None if is_locked(self._job.folder) else _STOPPED
         except self._ray.exceptions.RayError as error:
-            self._tell(" ".join(str(error).split()))
-            return _LOST
+            refused = isinstance(getattr(error, "cause", None), UserError)
+            self._tell(_last_line(error))
+            return BAD_INPUT if refused else _LOST
 
     def _tell(self, line: str) -> None:
         self._job.log.parent.mkdir(parents=True, exist_ok=True)
         with self._job.log.open("a", encoding="utf-8") as log:
             log.write(f"--- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n{line}\n")
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+def _check_reachable(address: str) -> None:
+    """Raises UserError where nothing listens there, which Ray itself finds out after minutes."""
+    place = address if address != "ray" else os.environ.get("RAY_ADDRESS", "")
+    host, separator, port = place.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():  # none is named, or Ray knows which is meant
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--on {address} cannot be reached: nothing answers at {host}:{port} ({error})"
+        ) from error
 
 
 def _import_ray(address: str) -> Any:

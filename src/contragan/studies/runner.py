@@ -13,7 +13,7 @@ from filelock import BaseFileLock, Timeout
 
 from contragan.core.files import write_text
 from contragan.core.locking import file_lock
-from contragan.studies.jobs import Handle, Job, Place
+from contragan.studies.jobs import BAD_INPUT, Handle, Job, Place
 from contragan.studies.plan import PlannedRun
 from contragan.studies.prepare import Prepared
 from contragan.studies.record import RecordedRun
@@ -31,9 +31,6 @@ from contragan.studies.view import View
 
 ATTEMPTS = 3
 """How often a run is started before it is given up: once, and two times after it died."""
-
-BAD_INPUT = 2
-"""The exit code of a run whose input is wrong, which another attempt would not mend."""
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the runs that this runner started."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from contragan.training.stop import SIGNALS
+from contragan.core.signals import CLOSED_OUTPUT, interrupt, interrupting
 
 
 class RunnerStop:
@@ -28,7 +28,7 @@ class RunnerStop:
         """Why the study stops."""
         if self.signal is None:
             return "stopped"
-        if self.signal == signal.SIGPIPE:
+        if self.signal == CLOSED_OUTPUT:
             return "stopped because its output was closed"
         return f"stopped by {signal.Signals(self.signal).name}"
 
@@ -40,7 +40,7 @@ class RunnerStop:
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until a signal comes; whether to stop."""
         if self.signal is None and self._abandoned():
-            self.signal = signal.SIGPIPE
+            self.signal = CLOSED_OUTPUT
             return True
         return self._noticed.wait(seconds)
 
@@ -54,11 +54,11 @@ class RunnerStop:
 
         def note(number: int, frame: FrameType | None) -> None:
             if self.signal is not None:
-                raise KeyboardInterrupt
+                interrupt(number, frame)
             self.signal = number
             self._noticed.set()
 
-        previous = {number: signal.signal(number, note) for number in SIGNALS}
+        previous = {number: signal.signal(number, note) for number in interrupting()}
         try:
             yield
         finally:
