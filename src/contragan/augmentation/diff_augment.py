@@ -15,10 +15,11 @@ Policy = Literal["color", "translation", "cutout"]
 
 
 class DiffAugmentConfig(AugmentationSettings):
-    """Which of DiffAugment's transformations are applied, in the order given."""
+    """DiffAugment: every image is transformed, with random strength."""
 
     kind: Literal["diff_augment"]
     policy: tuple[Policy, ...]
+    """Transformations, in this order: color, translation, cutout."""
 
     def build(self, device: torch.device) -> DiffAugment:
         return DiffAugment(self.policy)
