@@ -2,23 +2,27 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from contragan.recipes.catalog import recipe_names
 from contragan.recipes.explain import description, explained
-from contragan.recipes.schema import Recipe, _models_in, load_recipe, parse_recipe
+from contragan.recipes.schema import Recipe, load_recipe, parse_recipe
 
 
-def reachable(settings: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    yield settings
-    for field in settings.model_fields.values():
-        for model in _models_in(field.annotation):
-            yield from reachable(model)
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The classes of settings that a type names, and those of their settings."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from models_in(field.annotation)
+    for argument in get_args(annotation):
+        yield from models_in(argument)
 
 
-@pytest.mark.parametrize("settings", dict.fromkeys(reachable(Recipe)))
+@pytest.mark.parametrize("settings", dict.fromkeys(models_in(Recipe)))
 def test_every_setting_has_a_description(settings: type[BaseModel]) -> None:
     lacking = [key for key in settings.model_fields if not description(settings, key).endswith(".")]
     assert not lacking
