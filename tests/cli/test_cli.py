@@ -76,6 +76,20 @@ def test_recipes_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) -> N
     code, said, _ = contragan(capsys, "recipes", "show", "cifar10/contragan")
     assert code == 0
     assert "embedding_dim: 512" in said
+    code, said, _ = contragan(capsys, "recipes", "--family", "tiny-imagenet/", "--search", "SAGAN")
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines()] == ["tiny-imagenet/sagan"]
+    refused(capsys, ["recipes", "--family", "cifar"], "choose from cifar10, digits, folder")
+    refused(capsys, ["recipes", "--search", "stylegan"], "no recipe's name or description has")
+
+
+def test_a_recipe_under_its_former_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said, errors = contragan(capsys, "recipes", "show", "folder/contragan-64")
+    assert code == 0
+    assert errors.startswith(
+        "note: the recipe folder/contragan-64 is called folder/contragan-eq7-64"
+    )
+    assert contragan(capsys, "recipes", "show", "folder/contragan-eq7-64") == (0, said, "")
 
 
 def test_start_up_is_quick() -> None:

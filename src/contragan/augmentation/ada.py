@@ -24,15 +24,20 @@ Group = Literal["blit", "geometry", "color"]
 
 
 class AdaptiveConfig(AugmentationSettings):
-    """Settings of :class:`AdaptiveAugmentation`."""
+    """ADA: transformations whose probability follows how much the discriminator overfits."""
 
     resamples: ClassVar[bool] = True
 
     kind: Literal["ada"]
     groups: tuple[Group, ...] = Field(min_length=1)
+    """Kinds of transformation: blit (mirroring, quarter turns, shifts), geometry, color."""
     target: float = Field(gt=0, lt=1)
+    """The overfitting, mean sign of D's logits on real images, that the probability is steered
+    to."""
     ramp_images: int = Field(gt=0)
+    """Images in which the probability can go from 0 to 1."""
     interval: int = Field(gt=0)
+    """D updates between two changes of the probability."""
 
     def build(self, device: torch.device) -> AdaptiveAugmentation:
         return AdaptiveAugmentation(self, device)

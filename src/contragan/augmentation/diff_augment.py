@@ -15,11 +15,12 @@ Policy = Literal["color", "translation", "cutout"]
 
 
 class DiffAugmentConfig(AugmentationSettings):
-    """Which of DiffAugment's transformations are applied, in the order given: by default all three,
-    as published for few images."""
+    """DiffAugment: every image is transformed, with random strength."""
 
     kind: Literal["diff_augment"]
     policy: tuple[Policy, ...] = ("color", "translation", "cutout")
+    """Transformations, in this order: color, translation, cutout. By default all three, as published
+    for few images."""
 
     def build(self, device: torch.device) -> DiffAugment:
         return DiffAugment(self.policy)

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from contragan.cli.options import Recipe, refuse_options
 from contragan.core import parent
 from contragan.core.errors import ToldByFirst, UserError
 from contragan.core.signals import CLOSED_OUTPUT, Interrupted, interrupt, interrupting
@@ -21,7 +22,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-recipes_app = typer.Typer(help="List recipes, or show one.", invoke_without_command=True)
+recipes_app = typer.Typer(
+    help="List the packaged recipes, one line for each, or show one.", invoke_without_command=True
+)
 app.add_typer(recipes_app, name="recipes")
 
 UsageProblem: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
@@ -96,21 +99,44 @@ def common(
 
 
 @recipes_app.callback()
-def recipes(context: typer.Context) -> None:
-    """List the recipes, a line each."""
+def recipes(
+    context: typer.Context,
+    family: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only one family: cifar10, digits, folder, ..."),
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Only recipes whose name or line has all these words."),
+    ] = None,
+) -> None:
+    """List the packaged recipes, one line for each, or show one."""
     if context.invoked_subcommand is not None:
+        refuse_options(context, {"family", "search"}, f"to {context.invoked_subcommand}")
         return
-    from contragan.recipes.catalog import descriptions
+    from contragan.recipes.catalog import find
 
-    lines = descriptions()
+    lines = find(family, search)
     width = max(map(len, lines))
     for name, description in lines.items():
         print(f"{name:<{width}}  {description}")
 
 
 @recipes_app.command("show")
-def show(name: Annotated[str, typer.Argument(help="A recipe's name.")]) -> None:
-    """Print one recipe."""
+def show(
+    name: Recipe,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Every setting, unset ones too, each with what it means."),
+    ] = False,
+) -> None:
+    """Print one recipe, as a file that can be changed and trained from."""
     from contragan.recipes.catalog import recipe_text
 
-    print(recipe_text(name), end="")
+    if not explain:
+        print(recipe_text(name), end="")
+        return
+    from contragan.recipes.explain import explained
+    from contragan.recipes.schema import load_recipe
+
+    print(explained(load_recipe(name)))

@@ -8,4 +8,9 @@ from pydantic import BaseModel, ConfigDict
 class Config(BaseModel):
     """A frozen group of settings in which an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # what `contragan recipes show --explain` prints
+    )

@@ -97,22 +97,21 @@ class Source(Protocol):
 
 
 class DatasetConfig(Config, ABC):
-    """Settings that every data set has.
-
-    Images become ``resolution`` x ``resolution`` with ``channels`` channels. ``horizontal_flip``
-    mirrors training images with probability 1/2. ``fake_labels`` says how labels of generated
-    images are drawn: from the training set's frequencies, or uniformly. ``classes`` keeps only
-    those classes, by name or folder name, in the order given.
-    """
+    """Settings that every data set has."""
 
     enlarges: ClassVar[bool] = True
     """Whether images smaller than the resolution are enlarged; a user's own are not."""
 
     resolution: Annotated[int, Field(ge=8, le=1024)]
+    """Side of the images in pixels: their central square is cut out and resized."""
     channels: Literal[1, 3]
+    """3 for colour, 1 for grey."""
     horizontal_flip: bool
+    """Whether training images are mirrored with probability 1/2."""
     fake_labels: Literal["training", "uniform"]
+    """Labels of generated images in training: with the training set's frequencies, or uniform."""
     classes: tuple[str, ...] | None = None
+    """Only these classes, by name or folder, in this order; null for all."""
 
     @field_validator("classes")
     @classmethod

@@ -41,20 +41,19 @@ class FolderConfig(DatasetConfig):
 
     ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, training_set, ...; in capitals or
     not), ``PATH/<class>/``, StyleGAN's ``PATH/dataset.json`` with labels, or for an unconditional
-    GAN just images. Without a test folder, ``test_fraction`` of each class is held out as the test
-    split.
-
-    ``background``, a colour by name or as #rrggbb, is what transparent images lie over.
-    ``value_range`` [LOW, HIGH] are the values that become 0 and 255 in images of more than 8 bits;
-    ``auto`` takes it from all images of a kind (16-bit, 32-bit, floating-point).
+    GAN just images.
     """
 
     enlarges: ClassVar[bool] = False
 
     kind: Literal["folder"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of each class that becomes the test split where there is no test folder."""
     background: Annotated[str, AfterValidator(known_colour)] = BACKGROUND
+    """Colour that transparent images lie over, by name or as #rrggbb."""
     value_range: Literal["auto"] | tuple[float, float] = "auto"
+    """Values that become 0 and 255 in images of more than 8 bits, as [LOW, HIGH]; auto takes them
+    from all images of a kind (16-bit, 32-bit, floating-point)."""
 
     @field_validator("value_range")
     @classmethod

@@ -24,12 +24,19 @@ class ClassifierConfig(Config):
     """
 
     width: int = Field(default=32, ge=1)
+    """Channels of the first stage, doubled in each of the three stages."""
     blocks: int = Field(default=2, ge=1)
+    """Residual blocks per stage."""
     epochs: int = Field(default=30, ge=1)
+    """Passes over the training images."""
     batch_size: int = Field(default=128, ge=2)
+    """Images per update."""
     learning_rate: float = Field(default=0.1, gt=0)
+    """Highest learning rate, after a warm-up of 5%; it falls to 0 along a cosine."""
     weight_decay: float = Field(default=5e-4, ge=0)
+    """Weight decay of SGD."""
     flip: bool = True
+    """Whether training images are mirrored at random."""
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,23 @@ class GeneratorSettings(Config, ABC):
 
     kind: str
     latent_dim: PositiveInt
+    """Number of latent coordinates (z)."""
     channels: PositiveInt
+    """Width: every layer's channels are a multiple of this."""
     spectral_norm: bool
+    """Whether weights are divided by their largest singular value."""
     attention_after_block: PositiveInt | None
+    """Block, from 1, after which self-attention stands; null for none."""
     conditional: bool
+    """Whether the generator sees labels."""
     batch_norm_eps: PositiveFloat
+    """Added to the variance in batch norms."""
     batch_norm_momentum: PositiveFloat
+    """Share of a new batch in the running statistics of plain batch norms."""
     conditional_batch_norm_momentum: PositiveFloat
+    """The same for batch norms that labels (in BigGAN the latent too) drive."""
     conditional_batch_norm_spectral_norm: bool = True
+    """Whether spectral norm covers the gains and biases of those as well."""
 
     @property
     def conditional_batch_norm_layers(self) -> Layers:
@@ -58,11 +67,17 @@ class TrunkSettings(Config, ABC):
 
     kind: str
     channels: PositiveInt
+    """Width: every layer's channels are a multiple of this."""
     spectral_norm: bool
+    """Whether weights, the head's included, are divided by their largest singular value."""
     attention_after_block: PositiveInt | None
+    """Block, from 1, after which self-attention stands; null for none."""
     normalization: TrunkNormalization
+    """Norm in the blocks: batch, layer (per image) or none."""
     batch_norm_eps: PositiveFloat = 1e-5
+    """Added to the variance in batch and layer norms."""
     batch_norm_momentum: PositiveFloat = 0.1
+    """Share of a new batch in the running statistics of batch norms."""
 
     @abstractmethod
     def check(self, resolution: int) -> None:

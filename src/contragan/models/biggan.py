@@ -20,16 +20,15 @@ from contragan.models.residual import (
 
 
 class BigGANGeneratorConfig(ResidualGeneratorSettings):
-    """Settings of :class:`BigGANGenerator`; ``shared_dim`` is the class embedding's size.
-
-    ``latent_in_blocks: false`` gives blocks the class embedding alone, or plain batch norm where
-    there are no labels. The latent's other chunks are then drawn and not used, as in the published
-    unconditional BigGAN.
-    """
+    """BigGAN's residual generator: each block sees a chunk of the latent and the class."""
 
     kind: Literal["biggan"]
     shared_dim: PositiveInt
+    """Size of the class embedding that all blocks share."""
     latent_in_blocks: bool = True
+    """Whether each block gets a chunk of the latent of its own. With false blocks see the label
+    alone, or nothing, and all chunks but the first are unused, as in the published unconditional
+    BigGAN."""
 
     def check(self, resolution: int) -> None:
         super().check(resolution)
@@ -46,7 +45,7 @@ class BigGANGeneratorConfig(ResidualGeneratorSettings):
 
 
 class BigGANTrunkConfig(ResidualTrunkSettings):
-    """Settings of the residual trunk, under BigGAN's name."""
+    """The residual trunk that BigGAN and ResGAN share."""
 
     kind: Literal["biggan"]
 

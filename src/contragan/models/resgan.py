@@ -17,7 +17,7 @@ from contragan.models.residual import (
 
 
 class ResGANGeneratorConfig(ResidualGeneratorSettings):
-    """Settings of :class:`ResGANGenerator`."""
+    """ResGAN's residual generator: blocks see the label only."""
 
     kind: Literal["resgan"]
 
@@ -26,7 +26,7 @@ class ResGANGeneratorConfig(ResidualGeneratorSettings):
 
 
 class ResGANTrunkConfig(ResidualTrunkSettings):
-    """Settings of the residual trunk, under ResGAN's name."""
+    """The residual trunk that BigGAN and ResGAN share."""
 
     kind: Literal["resgan"]
 

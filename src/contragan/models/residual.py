@@ -56,6 +56,8 @@ class ResidualTrunkSettings(TrunkSettings):
     authors); with a norm in the blocks they receive x either way."""
 
     relu_before_shortcut: bool
+    """Whether shortcuts receive ReLU(x), as in the published software, or x, as with BigGAN's
+    authors."""
 
     def check(self, resolution: int) -> None:
         check_resolution("trunk", resolution, tuple(LAYOUTS))

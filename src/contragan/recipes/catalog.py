@@ -54,6 +54,29 @@ def descriptions() -> dict[str, str]:
     }
 
 
+def find(family: str | None, words: str | None) -> dict[str, str]:
+    """Those of :func:`descriptions` that are of one family and hold all words, in any case.
+
+    Raises:
+        UserError: there is no such family, or no such recipe.
+    """
+    lines = descriptions()
+    families = sorted({name.partition("/")[0] for name in lines})
+    if family is not None and (family := family.rstrip("/")) not in families:
+        raise UserError(f"there is no family '{family}': choose from {', '.join(families)}")
+    found = {
+        name: line
+        for name, line in lines.items()
+        if family in (None, name.partition("/")[0])
+        and all(word in f"{name} {line}".lower() for word in (words or "").lower().split())
+    }
+    if not found:
+        raise UserError(
+            f"no recipe's name or description has '{words}'; `contragan recipes` lists all"
+        )
+    return found
+
+
 def _description(text: str) -> str:
     """The ``description`` of a recipe's text, parsing no more than that key."""
     match = re.search(r"^description:.*(?:\n[ \t]+.*)*", text, re.MULTILINE)

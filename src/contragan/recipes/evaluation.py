@@ -22,39 +22,52 @@ else:
 class EvaluationConfig(Config):
     """What is compared with what: everything that a score depends on, apart from the model.
 
-    ``num_images`` None means as many as the reference has. ``reference`` is the split of the real
-    images. ``labels`` of the generated ones follow the reference's class counts (``reference``),
-    are as many of each class as can be (``uniform``), or are drawn one by one, each class as likely
-    as another (``random``). ``rounding`` rounds generated images to the 256 levels of a file before
-    features are taken; reference images come from files and are rounded already.
-    ``resize`` None is the extractor's own. ``precision`` bfloat16 is faster where the processor has
-    it, and changed a Fréchet distance by up to 1.7% (docs/performance.md). Of ``metrics``,
-    ``inception_score`` and ``classifier_score`` are one formula, called by the first name with
-    Inception's features and by the second with any others. ``probe_images`` bounds
-    the real images that the linear probe is fitted to (None: all). ``batch_size`` changes the
-    score only with ``batch_norm: batch`` or ``standing``. The numbers of subsets, splits and
-    neighbours are the published ones.
+    The numbers of subsets, splits and neighbours are the published ones.
     """
 
     features: str = Field(pattern=r"^(efficientnet-lite0|inception|pixels|timm:.+)$")
+    """What turns images into features: pixels, efficientnet-lite0, inception or timm:MODEL."""
     num_images: int | None = Field(ge=2)
+    """How many images to generate; null for as many as the reference has."""
     reference: Literal["train", "test"]
+    """Split of real images to compare with."""
     batch_norm: BatchNormMode
+    """Statistics of the generator's batch norms: running averages, each batch's own, or standing
+    (averaged anew over some batches)."""
     labels: Literal["reference", "uniform", "random"]
+    """Labels of generated images: as many of each class as the reference has, as many of each class
+    as of any other (uniform), or drawn one by one (random)."""
     metrics: tuple[MetricName, ...] = Field(min_length=1)
+    """What is measured; an unknown name lists them all. One formula is inception_score with
+    Inception's features and classifier_score with any others."""
     protocol: str | None = None
+    """Name of the protocol that these settings are, where they are one."""
     rounding: bool = True
+    """Whether generated images are rounded to the 256 levels of a file first, as reference images
+    are."""
     resize: Resize | None = None
+    """How images are resized for the features; null for the extractor's own way."""
     precision: Precision = "float32"
+    """Arithmetic of the extractor; bfloat16 is faster where the processor has it, and changed a
+    Fréchet distance by up to 1.7% (docs/performance.md)."""
     standing_batches: int = Field(default=16, ge=1)
+    """Batches that standing statistics are averaged over."""
     batch_size: int = Field(default=64, ge=1)
+    """Images at a time; changes scores only where batch norm uses batch or standing statistics."""
     probe_images: int | None = Field(default=None, ge=2)
+    """Most real images that the linear probe of class fidelity is fitted to; null for all."""
     kernel_subsets: int = Field(default=100, ge=1)
+    """Subsets that the kernel distance is averaged over."""
     kernel_subset_size: int = Field(default=1000, ge=2)
+    """Images in each of those subsets."""
     inception_splits: int = Field(default=10, ge=1)
+    """Splits of the Inception or classifier score."""
     manifold_neighbours: int = Field(default=3, ge=1)
+    """Neighbours that define a neighbourhood in precision and recall."""
     density_neighbours: int = Field(default=5, ge=1)
+    """The same in density and coverage."""
     classifier: ClassifierConfig = ClassifierConfig()
+    """The classifier that classification accuracy scores train."""
 
     @field_validator("metrics")
     @classmethod

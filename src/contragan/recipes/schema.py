@@ -27,40 +27,58 @@ class AdamConfig(Config):
     """Settings of Adam."""
 
     learning_rate: float = Field(gt=0)
+    """Step size."""
     beta1: float = Field(ge=0, lt=1)
+    """Decay of the mean of gradients (momentum); 0 in most recent GANs."""
     beta2: float = Field(ge=0, lt=1)
+    """Decay of the mean of squared gradients."""
     eps: float = Field(gt=0)
+    """Added to the denominator; the paper's runs have 1e-8, later ones 1e-6."""
 
 
 class EMAConfig(Config):
-    """Moving average of the generator's weights, a plain copy before ``start_iteration``."""
+    """Moving average of the generator's weights."""
 
     decay: float = Field(gt=0, lt=1)
+    """Share of the old average that each iteration keeps; 0.999 remembers about 1,000
+    iterations."""
     start_iteration: int = Field(ge=0)
+    """Before this iteration the average is a plain copy of the weights."""
 
 
 class TrainingConfig(Config):
-    """How long and how to train; an iteration is one generator update.
-
-    ``batch_size`` images of all processes together make an update, in ``accumulation_steps`` parts;
-    a loss that compares samples sees one part at a time. ``evaluate_at_start`` scores the untrained
-    generator too.
-    """
+    """How long and how to train; an iteration is one generator update."""
 
     total_iterations: int = Field(gt=0)
+    """How long to train; an iteration is one generator update."""
     batch_size: int = Field(gt=0)
+    """Images that one update sees, of all processes together."""
     accumulation_steps: int = Field(gt=0)
+    """Parts in which a batch goes through the networks, to save memory; a loss that compares
+    samples sees one part at a time."""
     discriminator_steps: int = Field(gt=0)
+    """Discriminator updates per iteration."""
     discriminator_optimizer: AdamConfig
+    """Adam for the discriminator."""
     generator_optimizer: AdamConfig
+    """Adam for the generator."""
     ema: EMAConfig | None
+    """Moving average of the generator's weights, for samples and scores; null for none."""
     precision: Literal["fp32", "bf16"]
+    """Arithmetic of convolutions and matrix products: fp32, or bf16 (fp32 where a CPU has no bf16
+    of its own)."""
     synchronized_batch_norm: bool = False
+    """Whether batch norm takes its statistics over all processes."""
     log_every_iterations: int = Field(gt=0)
+    """How often losses and speed are logged."""
     sample_every_iterations: int = Field(gt=0)
+    """How often a grid of samples is drawn."""
     checkpoint_every_iterations: int = Field(gt=0)
+    """How often a checkpoint is saved; a crash loses what came after the last."""
     evaluate_every_iterations: int | None = Field(gt=0)
+    """How often the generator is scored; null for never."""
     evaluate_at_start: bool
+    """Whether the untrained generator is scored too."""
 
     @model_validator(mode="after")
     def _divides(self) -> TrainingConfig:
@@ -73,17 +91,18 @@ class TrainingConfig(Config):
 
 
 class ReferenceConfig(Config):
-    """Where the settings come from, and the published score to show beside ours.
-
-    ``published_fid`` is the best evaluation of a run, as published, under the named protocol
-    ``published_protocol``. ``note`` says what differs here from the published settings.
-    """
+    """Where the settings come from, and the published score to show beside ours."""
 
     paper: str
+    """Where the method and its settings come from."""
     table: str | None = None
+    """The table that the published score stands in."""
     published_fid: float | None = None
+    """Best FID of a published run."""
     published_protocol: str | None = None
+    """The protocol that the published score was measured under."""
     note: str | None = None
+    """What differs here from the published settings, and what to watch."""
 
     @field_validator("published_protocol")
     @classmethod
@@ -97,16 +116,27 @@ class Recipe(Config):
     """One GAN on one data set."""
 
     description: str
+    """One line, as in the list of recipes."""
     data: DataConfig
+    """The data set, and what becomes of its images."""
     generator: GeneratorConfig
+    """The network that makes images."""
     discriminator: TrunkConfig
+    """The network that tells real images from generated ones, without its head."""
     conditioning: ConditioningConfig
+    """The discriminator's head: how it uses labels, and the class loss of both networks."""
     adversarial: AdversarialLoss
+    """The loss of the logits that tell real from generated."""
     regularizers: tuple[RegularizerConfig, ...] = ()
+    """Penalties and other additions to the losses, as a list."""
     augmentation: AugmentationConfig | None = None
+    """What real and generated images pass through before the discriminator; null for nothing."""
     training: TrainingConfig
+    """How long, with what batches and optimisers, and what is written when."""
     evaluation: EvaluationConfig
+    """What the generator is compared with, in which features: all that a score depends on."""
     reference: ReferenceConfig
+    """Where the settings come from, and the published score."""
 
     @property
     def needs_classes(self) -> bool:

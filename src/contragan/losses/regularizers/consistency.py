@@ -45,14 +45,16 @@ class Consistency(Regularizer):
     """CR: weight * |D(x) - D(T(x))|^2 on real images, T a random flip and shift.
 
     Heads with embeddings add the squared difference of embeddings (its mean over coordinates),
-    classifiers that of class logits. ``transform`` is how T is chosen; the experiments of Kang and
-    Park 2020 have ``indexed``.
+    classifiers that of class logits.
     Source: Zhang et al. 2020, Eq. 3; Kang and Park 2020, Table 4.
     """
 
     kind: Literal["consistency"]
     weight: float = Field(gt=0)
+    """Factor of the penalty; published 10."""
     transform: Transform = "random"
+    """How T is chosen: anew each time (random), or fixed by the image's index (indexed, the paper's
+    experiments)."""
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
         change = transformed(
@@ -66,7 +68,9 @@ class BalancedConsistency(Regularizer):
 
     kind: Literal["balanced_consistency"]
     real_weight: float = Field(gt=0)
+    """Factor on real images; published 10."""
     fake_weight: float = Field(gt=0)
+    """Factor on generated images; published 10."""
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
         real = transformed(context, context.real, context.real_output, "consistency real")
@@ -87,8 +91,11 @@ class LatentConsistency(Regularizer):
 
     kind: Literal["latent_consistency"]
     sigma: float = Field(gt=0)
+    """Standard deviation of the change to the latent."""
     generator_weight: float = Field(gt=0)
+    """Factor of the G step's term."""
     discriminator_weight: float = Field(gt=0)
+    """Factor of the D step's term."""
 
     def _neighbours(self, context: Context) -> Tensor:
         noise = torch.randn(

@@ -31,7 +31,9 @@ class DRAGANPenalty(Regularizer):
 
     kind: Literal["dragan"]
     weight: float = Field(gt=0)
+    """Factor of the penalty; published 10."""
     form: Literal["paper", "studiogan"] = "paper"
+    """paper: at the perturbed image; studiogan: at a random point on the way to it."""
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
         images = self.perturbed(context.real.images, context.random("dragan"))

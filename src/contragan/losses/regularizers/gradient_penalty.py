@@ -22,6 +22,7 @@ class GradientPenalty(Regularizer):
 
     kind: Literal["gradient_penalty"]
     weight: float = Field(gt=0)
+    """Factor of the penalty; published 10."""
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
         real, fake = context.real.images, context.fake.images.detach()

@@ -32,11 +32,18 @@ class LatentOptimization(Regularizer):
 
     kind: Literal["latent_optimization"]
     steps: int = Field(gt=0)
+    """Steps that a latent makes."""
     rate: float = Field(gt=0, le=1)
+    """Share of the samples that move in each step."""
     alpha: float = Field(gt=0)
+    """Size of a step."""
     beta: float = Field(gt=0)
+    """Damps steps where the gradient is small."""
     cost_weight: float = Field(ge=0)
+    """Factor of the mean squared length of the steps, in G's loss."""
     clip: float | None = Field(default=None, gt=0)
+    """Latents are bounded to [-clip, clip] afterwards; null, which suits Gaussian latents, for no
+    bound."""
 
     def optimize_latents(
         self, players: Players, latent: Tensor, label: Tensor

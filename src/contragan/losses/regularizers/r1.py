@@ -20,6 +20,7 @@ class R1(Regularizer):
 
     kind: Literal["r1"]
     weight: float = Field(gt=0)
+    """Gamma: half of it is the penalty's factor."""
 
     def discriminator_penalty(self, context: DiscriminatorContext) -> Terms:
         gradient = input_gradient(context.discriminator, context.real.images, context.real.labels)

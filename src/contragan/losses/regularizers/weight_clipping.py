@@ -19,6 +19,7 @@ class WeightClipping(Regularizer):
 
     kind: Literal["weight_clipping"]
     bound: float = Field(gt=0)
+    """Largest absolute value of a weight; published 0.01."""
 
     @torch.no_grad()
     def after_update(self, discriminator: nn.Module) -> None:

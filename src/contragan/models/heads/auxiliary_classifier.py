@@ -15,18 +15,17 @@ from contragan.models.layers.factory import Layers
 
 
 class AuxiliaryClassifierConfig(ConditioningSettings):
-    """Settings of :class:`AuxiliaryClassifierHead`.
-
-    ``classify_generated`` adds generated images, under the labels asked for, to the classifier's
-    loss in the D step, as Odena et al. 2017 and the paper's experiments do. Since
-    August 2021 the authors' software classifies real images only. ``bias`` gives the classifier a
-    bias, as in those experiments; later releases have none.
-    """
+    """Auxiliary classifier: D also names the class, and both losses have a cross-entropy."""
 
     kind: Literal["auxiliary_classifier"]
     weight: float = Field(gt=0)
+    """Factor of the cross-entropy in both losses."""
     classify_generated: bool
+    """Whether D's loss classifies generated images too, as Odena et al. 2017 and the paper do;
+    since August 2021 the authors' software classifies real images only."""
     bias: bool = False
+    """Whether the classifier has a bias, as in the paper's experiments; later releases have
+    none."""
 
     def build(self, feature_dim: int, num_classes: int, layers: Layers) -> AuxiliaryClassifierHead:
         return AuxiliaryClassifierHead(

@@ -18,26 +18,24 @@ from contragan.models.layers.factory import Layers
 
 
 class AugmentedPositives(Config):
-    """APS: a transformed copy of each image as a positive (Kang and Park 2020, Sec. 4.6).
-
-    ``proxy`` keeps the class proxy beside it, as the authors' software does; the copies are then
-    used in the D step only. False puts the copy in the proxy's place, as the paper's text says, in
-    both steps: G's loss would otherwise have nothing to pull an image to. ``transform`` is how a
-    real image is copied; the paper's experiments have ``indexed``.
-    """
+    """APS: a transformed copy of each image as a positive (Kang and Park 2020, Sec. 4.6)."""
 
     proxy: bool
+    """Whether the class proxy stays beside the copy, as in the authors' software, which has copies
+    in the D step only. With false the copy takes the proxy's place, as the paper's text says, in
+    both steps: G's loss would otherwise have nothing to pull an image to."""
     transform: Transform = "random"
+    """How a real image is copied: drawn anew each time (random), or fixed by its index (indexed,
+    the paper's experiments)."""
 
 
 class InitialTemperature(Config):
-    """Another ``temperature`` for the first ``iterations`` iterations.
-
-    The authors' settings of October 2020 have 2 for the first half of the training, then 1.
-    """
+    """Another temperature for the first iterations."""
 
     temperature: float = Field(gt=0)
+    """The temperature at first; the authors' settings of October 2020 have 2."""
     iterations: int = Field(gt=0)
+    """For how many iterations; the authors' settings of October 2020 have half of the training."""
 
 
 class ProxyClassification(Config):
@@ -47,19 +45,31 @@ class ProxyClassification(Config):
     """
 
     weight: float = Field(gt=0)
+    """Factor of the second term."""
     temperature: float = Field(gt=0)
+    """Its temperature."""
 
 
 class ContrastiveConfig(EmbeddingSettings):
-    """Trains with :class:`~contragan.losses.ConditionalContrastiveLoss`."""
+    """The conditional contrastive (2C) loss of ContraGAN.
+
+    See :class:`~contragan.losses.ConditionalContrastiveLoss`.
+    """
 
     kind: Literal["contrastive"]
     temperature: float = Field(gt=0)
+    """Cosines are divided by this: the lower, the more the nearest samples decide."""
     initial_temperature: InitialTemperature | None = None
+    """Another temperature for the first iterations; null for none."""
     positives_in_numerator: bool
+    """true: Eq. 8, samples of one class attract each other, and classes may get mixed; false: Eq.
+    7, each sample is attracted by its class proxy alone."""
     same_class_negatives: bool
+    """Whether samples of the same class stay in the denominator, as in the paper's equations."""
     augmented_positives: AugmentedPositives | None = None
+    """APS: a transformed copy of each image as a positive; null for none."""
     proxy_classification: ProxyClassification | None = None
+    """A second term that ties each image to its own class's proxy; null for none."""
 
     @model_validator(mode="after")
     def _possible(self) -> ContrastiveConfig:

@@ -28,8 +28,12 @@ class EmbeddingSettings(ConditioningSettings):
     compares_samples: ClassVar[bool] = True
 
     embedding_dim: int = Field(gt=0)
+    """Dimensions of the embeddings of images and classes."""
     weight: float = Field(gt=0)
+    """Factor of this loss beside the adversarial loss (lambda in the paper)."""
     projection_head: Literal["linear", "mlp"]
+    """Layers from the trunk's feature to the embedding: one (linear), or two with a ReLU between
+    (mlp)."""
 
     @property
     def view_transform(self) -> Transform:

@@ -12,17 +12,21 @@ from contragan.models.heads.embedding import EmbeddingSettings
 
 
 class NTXentConfig(EmbeddingSettings):
-    """Trains with :class:`~contragan.losses.NTXentLoss`; ``augmentation`` makes the copies.
+    """NT-Xent (Eq. 6): each image is compared with its copy; D sees no labels.
 
-    ``transform`` is how a real image is copied; the paper's experiments have ``indexed``.
+    See :class:`~contragan.losses.NTXentLoss`.
     """
 
     reads_labels: ClassVar[bool] = False
 
     kind: Literal["nt_xent"]
     temperature: float = Field(gt=0)
+    """Cosines are divided by this."""
     augmentation: Literal["flip_shift"] | None
+    """What makes the copies that images are compared with."""
     transform: Transform = "random"
+    """How a real image is copied: drawn anew each time (random), or fixed by its index (indexed,
+    the paper's experiments)."""
 
     @model_validator(mode="after")
     def _augmented(self) -> NTXentConfig:

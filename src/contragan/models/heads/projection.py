@@ -13,7 +13,7 @@ from contragan.models.layers.factory import Layers
 
 
 class ProjectionConfig(ConditioningSettings):
-    """Settings of :class:`ProjectionHead`."""
+    """Projection: <embedding(label), feature> is added to the logit; there is no class loss."""
 
     kind: Literal["projection"]
 

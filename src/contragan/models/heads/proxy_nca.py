@@ -13,12 +13,17 @@ from contragan.models.layers.factory import Layers
 
 
 class ProxyNCAConfig(EmbeddingSettings):
-    """Trains with :class:`~contragan.losses.ProxyNCALoss`."""
+    """P-NCA: each image is compared with the proxies of all classes.
+
+    See :class:`~contragan.losses.ProxyNCALoss`.
+    """
 
     compares_samples: ClassVar[bool] = False
 
     kind: Literal["proxy_nca"]
     temperature: float = Field(gt=0)
+    """Cosines are divided by this; 0.5 is the loss in squared Euclidean distances of its
+    authors."""
 
     def loss(self) -> ProxyNCALoss:
         return ProxyNCALoss(self.temperature)

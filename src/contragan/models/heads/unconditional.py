@@ -13,7 +13,7 @@ from contragan.models.layers.factory import Layers
 
 
 class UnconditionalConfig(ConditioningSettings):
-    """Settings of :class:`UnconditionalHead`."""
+    """No conditioning: D sees no labels."""
 
     reads_labels: ClassVar[bool] = False
 
