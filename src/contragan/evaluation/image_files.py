@@ -14,6 +14,7 @@ from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import expanded
 from contragan.data import ImageDataset, Reading, in_colour, load_image_set
+from contragan.data.files import is_run_folder
 from contragan.data.splits import say_of_data
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.protocol import evaluate_images
@@ -30,6 +31,11 @@ def evaluate_files(
     Raises:
         UserError: files that are not images, or sets that differ in size, colour or classes.
     """
+    if is_run_folder(generated) and is_run_folder(reference):
+        raise UserError(
+            f"{generated} and {reference} are runs: `contragan evaluate --compare {generated} "
+            f"{reference}` shows their evaluations side by side"
+        )
     names = distinct_names(generated, reference)
     sets = [
         replace(images, name=name)
