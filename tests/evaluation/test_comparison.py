@@ -19,7 +19,7 @@ from contragan.evaluation.comparison import (
     compare_runs,
     short_names,
 )
-from contragan.evaluation.comparison_view import folded, sentences, tables
+from contragan.evaluation.comparison_view import sentences, tables
 from contragan.evaluation.gathered import Evaluations
 from contragan.evaluation.record import EvaluationRecord, metric_title, table_rows, to_table
 
@@ -293,19 +293,6 @@ def test_many_runs_fit_80_columns_and_stay_apart() -> None:
     for size in (16, 32, 64, 128):
         assert f"│ batch_size={size} " in text
     assert "0.1202" in text
-
-
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
-        ("biggan", ["biggan"]),
-        ("cifar10-biggan-4110746a-seed0", ["cifar10-biggan-", "4110746a-seed0"]),
-        ("a" * 20, ["a" * 16, "a" * 4]),
-        ("a/b", ["a/b"]),
-    ],
-)
-def test_long_names_go_on_in_the_next_line(name: str, lines: list[str]) -> None:
-    assert folded(name, 16) == lines
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,14 @@ Metrics = Annotated[
 ProbeImages = Annotated[
     int | None, typer.Option(min=2, help="How many real images the class probe is fitted to.")
 ]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Only these classes, of generated and of real images; names separated by commas, may "
+        "be repeated. Default all.",
+    ),
+]
 Resize = Annotated[str | None, typer.Option(help="Another resizing than the extractor's own.")]
 Weights = Annotated[
     Path | None,
@@ -144,6 +152,7 @@ _OF_SCORES = {
     "features",
     "metrics",
     "probe_images",
+    "classes",
     "resize",
     "weights",
     "device",
@@ -161,6 +170,7 @@ def evaluate(
     batch_norm: BatchNorm = None,
     metrics: Metrics = None,
     probe_images: ProbeImages = None,
+    classes: Classes = None,
     resize: Resize = None,
     weights: Weights = None,
     data: RunData = None,
@@ -202,6 +212,7 @@ def evaluate(
         batch_norm=batch_norm,
         resize=resize,
         probe_images=probe_images,
+        classes=tuple(classes or ()),
         metrics=None if metrics is None else tuple(map(str.strip, metrics.split(","))),
         data=data,
         weights=weights,
@@ -251,12 +262,15 @@ def _show(record: EvaluationRecord, json_file: Path | None, console: Console) ->
     import json
 
     from contragan.core.console import note
+    from contragan.evaluation.confusion_view import confusion_lines
     from contragan.evaluation.published import published_line
     from contragan.evaluation.record import to_table
 
     if json_file is not None:
         write_text(json_file, json.dumps(record.to_dict()) + "\n")
     console.print(to_table(record))
+    for line in confusion_lines(record):
+        note(console, line)
     if (published := published_line(record)) is not None:
         note(console, published)
     for warning in record.warnings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contragan.core.words import folded
 from contragan.evaluation.comparison import ComparedRun, Comparison, RunsCompared
 from contragan.evaluation.record import (
     EvaluationRecord,
@@ -87,22 +87,6 @@ def _columns(run: ComparedRun) -> list[Column]:
         Column(run.name, which, iteration, count, run.evaluations.by_iteration[iteration])
         for which, iteration in entries.items()
     ]
-
-
-def folded(name: str, width: int) -> list[str]:
-    """A name in lines of at most ``width``, broken behind marks between words where there are any.
-
-    >>> folded("cifar10-biggan-4110746a-seed0", 16)
-    ['cifar10-biggan-', '4110746a-seed0']
-    """
-    lines = [""]
-    for piece in re.findall(r"[^-_/+.,]*[-_/+.,]+|[^-_/+.,]+", name):
-        if lines[-1] and len(lines[-1]) + len(piece) > width:
-            lines.append("")
-        lines[-1] += piece
-        while len(lines[-1]) > width:
-            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
-    return lines
 
 
 def score_titles(records: Iterable[EvaluationRecord]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from contragan.data import ImageDataset, Reading, in_colour, load_image_set
 from contragan.data.files import is_run_folder
 from contragan.data.splits import say_of_data
 from contragan.evaluation.choice import Choice
+from contragan.evaluation.chosen_classes import named_classes, only_classes, with_classes
 from contragan.evaluation.protocol import evaluate_images
 from contragan.evaluation.record import EvaluationRecord
 from contragan.features.load import load_extractor
@@ -43,6 +44,8 @@ def evaluate_files(
             _comparable(generated, reference, choice.reading, console), names, strict=True
         )
     ]
+    if choice.classes:
+        sets = [only_classes(one, named_classes(choice.classes, one)) for one in sets]
     config = choice.config(_otherwise(sets, choice, console))
     height, width, channels = sets[1].images.shape[1:]
     extractor = load_extractor(
@@ -57,7 +60,8 @@ def evaluate_files(
         record = evaluate_images(
             sets[0], reference=sets[1], config=config, extractor=extractor, progress=progress
         )
-    return replace(record, protocol={**record.protocol, "images": choice.reading.facts()})
+    record = replace(record, protocol={**record.protocol, "images": choice.reading.facts()})
+    return with_classes(record, sets[1].class_names) if choice.classes else record
 
 
 def _otherwise(sets: list[ImageDataset], choice: Choice, console: Console) -> EvaluationConfig:

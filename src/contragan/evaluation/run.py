@@ -16,6 +16,7 @@ from contragan.core.pictures import paired_rows, save_image
 from contragan.data import ImageDataset
 from contragan.data.splits import load_splits
 from contragan.evaluation.choice import Choice
+from contragan.evaluation.chosen_classes import GeneratorOfClasses, only_classes, with_classes
 from contragan.evaluation.evaluator import Evaluator, extractor_for
 from contragan.evaluation.job import ClosestPairs
 from contragan.evaluation.published import with_published
@@ -50,9 +51,16 @@ def evaluate_run(
     device = find_device(choice.device)
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     train, test = _data(run, choice, console)
+    generator = trained.generator
+    if choice.classes:
+        chosen, remarks = trained.resolve(trained.split_names(choice.classes))
+        for line in remarks:
+            note(console, f"note: {line}")
+        train, test = only_classes(train, chosen), only_classes(test, chosen)
+        generator = GeneratorOfClasses(generator, sorted(set(chosen)))
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
-        trained.generator,
+        generator,
         run.name,
         config,
         train=train,
@@ -65,7 +73,10 @@ def evaluate_run(
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
         metrics_asked=choice.metrics is not None,
     )
-    record = with_published(evaluator(trained.iteration), run.recipe)
+    record = evaluator(trained.iteration)
+    if choice.classes:
+        record = with_classes(record, train.class_names)
+    record = with_published(record, run.recipe)
     append_record(run, trained.iteration, record)
     return record
 
