@@ -11,6 +11,7 @@ from contragan.cli.options import (
     BatchNorm,
     Device,
     JsonFile,
+    Report,
     Seed,
     SkipUnreadable,
     Which,
@@ -175,6 +176,7 @@ def evaluate(
     weights: Weights = None,
     data: RunData = None,
     skip_unreadable: SkipUnreadable = False,
+    report: Report = None,
     resolution: Resolution = None,
     background: Background = None,
     value_range: ValueRange = None,
@@ -199,7 +201,7 @@ def evaluate(
         if file is not None:
             check_writable(file.parent, f"{option} in")
     if compare:
-        everything = _OF_RUNS | _OF_SETS | _OF_SCORES | {"skip_unreadable"}
+        everything = _OF_RUNS | _OF_SETS | _OF_SCORES | {"skip_unreadable", "report"}
         refuse_options(context, everything, "with --compare")
         _compare(places, json_file, csv_file, console)
         return
@@ -217,6 +219,7 @@ def evaluate(
         data=data,
         weights=weights,
         skip_unreadable=skip_unreadable,
+        report=report,
         reading=make_reading(resolution, background, value_range, skip_unreadable),
         seed=seed,
         device=device,

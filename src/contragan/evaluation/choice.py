@@ -31,6 +31,7 @@ class Choice:
     data: Path | None = None
     weights: Path | None = None
     skip_unreadable: bool = False
+    report: Path | None = None
     reading: Reading = field(default_factory=Reading)
     seed: int = 0
     device: str = "auto"

@@ -15,7 +15,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import expanded
 from contragan.data import ImageDataset, Reading, in_colour, load_image_set
 from contragan.data.files import is_run_folder
-from contragan.data.splits import say_of_data
+from contragan.data.splits import load_all, say_of_data
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.chosen_classes import named_classes, only_classes, with_classes
 from contragan.evaluation.protocol import evaluate_images
@@ -41,7 +41,9 @@ def evaluate_files(
     sets = [
         replace(images, name=name)
         for images, name in zip(
-            _comparable(generated, reference, choice.reading, console), names, strict=True
+            _comparable(generated, reference, choice.reading, console, choice.report),
+            names,
+            strict=True,
         )
     ]
     if choice.classes:
@@ -86,15 +88,15 @@ def _otherwise(sets: list[ImageDataset], choice: Choice, console: Console) -> Ev
 
 
 def _comparable(
-    generated: Path, reference: Path, reading: Reading, console: Console
+    generated: Path, reference: Path, reading: Reading, console: Console, report: Path | None
 ) -> list[ImageDataset]:
     """Both sets, grey ones in colour where only one is grey; UserError for unlike sizes."""
-    sets = []
-    for path in (generated, reference):
+
+    def load(path: Path) -> ImageDataset:
         with progress_bar(console) as progress:
-            sets.append(
-                load_image_set(path, reading, progress=partial(progress, f"reading {path}"))
-            )
+            return load_image_set(path, reading, progress=partial(progress, f"reading {path}"))
+
+    sets = load_all([partial(load, generated), partial(load, reference)], console, report)
     say_of_data(sets, console)
     sizes = [f"{one.images.shape[2]} x {one.images.shape[1]}" for one in sets]
     if sizes[0] != sizes[1]:

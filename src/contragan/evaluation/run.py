@@ -43,8 +43,13 @@ def evaluate_run(
     config = choice.config(run.recipe.evaluation)
     if config.num_images is not None:
         require_memory(config.num_images, 32, "labels")
-    if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
-        option = "--data" if choice.data else "--skip-unreadable"
+    given = {
+        "--data": choice.data,
+        "--skip-unreadable": choice.skip_unreadable,
+        "--report": choice.report,
+    }
+    if run.recipe.data.kind == "digits" and any(given.values()):
+        option = next(name for name, value in given.items() if value)
         raise UserError(
             f"{option} means nothing to a run on digits, which has no files: leave it out"
         )
@@ -91,6 +96,7 @@ def _data(run: Run, choice: Choice, console: Console) -> tuple[ImageDataset, Ima
         skip_unreadable=choice.skip_unreadable,
         needs_classes=run.recipe.needs_classes,
         class_order=run.dataset.class_names if run.dataset.knows_names else None,
+        report=choice.report,
     )
     if train.num_classes != run.dataset.num_classes:
         raise UserError(
