@@ -433,6 +433,7 @@ def test_evaluate_prints_and_records(
     )
     assert code == 0
     assert "class accuracy" in said
+    assert f"added to {run / 'metrics.jsonl'}" in said
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["counts"]["generated"] == 50
     assert record["protocol"]["batch_norm"] == "standing"
@@ -477,13 +478,21 @@ def test_compare_marks_differences_in_protocol(
         shutil.copytree(trained_run, tmp_path / name)
         words = ["evaluate", str(tmp_path / name), "--num", "40", "--batch-norm", mode]
         assert contragan(capsys, *words)[0] == 0
+    log = tmp_path / "c" / "metrics.jsonl"  # without what all three have in common
+    log.write_text(log.read_text().splitlines()[-1] + "\n")
     runs = [str(tmp_path / name) for name in "abc"]
     code, said, _ = contragan(capsys, "evaluate", "--compare", *runs[:2])
     assert code == 0
-    assert "differs" not in said
-    _, said, _ = contragan(capsys, "evaluate", "--compare", *runs)
-    assert "differs" in said
-    assert "batch_norm" in said
+    assert "not comparable" not in said
+    table, record = tmp_path / "table.csv", tmp_path / "table.json"
+    words = ["evaluate", "--compare", *runs, "--csv", str(table), "--json", str(record)]
+    _, said, _ = contragan(capsys, *words)
+    assert "not comparable, for the protocols differ" in said
+    assert "(batch_norm): running in a, b; batch in c" in " ".join(said.split())
+    assert len(table.read_text().splitlines()) == 1 + 2 * len(runs)
+    assert json.loads(record.read_text())["differences"]["batch_norm"][runs[2]] == "batch"
+    refused(capsys, ["evaluate", *runs[:2]], "evaluate --compare")
+    refused(capsys, ["evaluate", runs[0], "--csv", str(table)], "without --compare")
 
 
 def test_evaluation_requests_that_cannot_be_met(

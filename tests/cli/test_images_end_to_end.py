@@ -221,7 +221,7 @@ def test_unreadable_images_can_be_left_out_of_both_sets(
     assert "--skip-unreadable" in errors
     code, said, _ = run(capsys, "evaluate", first, second, *PIXELS, "--skip-unreadable")
     assert code == 0
-    assert f"left out of {first}: 1 unreadable image, the first is" in said
+    assert f"left out: 1 unreadable image, the first is {first}/a/0.png (" in said
     assert "second, 12 images" in said
 
 

@@ -85,7 +85,7 @@ def test_damaged_files_of_a_run(capsys: pytest.CaptureFixture[str], run: Path) -
     metrics.write_bytes(b"\xff\xfe")
     assert "metrics.jsonl is damaged" in refused(capsys, *compare)
     metrics.write_text('{"step": 8, "name": "evaluation", "values": {}}\n')
-    assert "its last evaluation is not whole" in refused(capsys, *compare)
+    assert "the evaluation of iteration 8 is not whole" in refused(capsys, *compare)
     metrics.unlink()
     assert "was never evaluated" in refused(capsys, *compare)
     (run / "checkpoints" / "last").write_text("")
@@ -168,7 +168,7 @@ def test_metrics_may_be_spaced(capsys: pytest.CaptureFixture[str], run: Path) ->
         ("RUN --value-range 0,4095", "to a run"),
         ("--compare RUN RUN --features pixels", "with --compare"),
         ("--compare RUN RUN --num 50", "with --compare"),
-        ("--compare RUN RUN --json a.json", "with --compare"),
+        ("--compare RUN RUN --report a.tsv", "with --compare"),
     ],
 )
 def test_options_that_would_be_ignored(

@@ -251,3 +251,15 @@ def test_absent_classes_are_none() -> None:
     assert label_faults(found) == []
     with pytest.raises(ValueError, match="no images"):
         _fidelity(labels[:0], labels[:0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_relabelling_never_lowers_the_accuracy(seed: int) -> None:
+    """Keeping every label is a relabelling too."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(10, size=200)
+    shown = np.where(random.random(200) < seed / 20, labels, random.integers(10, size=200))
+    found = _fidelity(shown[labels < 7], labels[labels < 7])  # three classes were never drawn
+    assert 1 >= found.relabelled_accuracy >= found.accuracy
+    cycled = _fidelity((labels + 1) % 10, labels)
+    assert (cycled.accuracy, cycled.relabelled_accuracy) == (0, 1)

@@ -11,6 +11,7 @@ from contragan.cli.options import (
     BatchNorm,
     Device,
     JsonFile,
+    Report,
     Seed,
     SkipUnreadable,
     Which,
@@ -84,7 +85,7 @@ Targets = Annotated[
     ),
 ]
 Compare = Annotated[
-    bool, typer.Option("--compare", help="Show the runs' last evaluations side by side.")
+    bool, typer.Option("--compare", help="Show the runs' best and last evaluations side by side.")
 ]
 Protocol = Annotated[
     str | None,
@@ -102,6 +103,14 @@ Metrics = Annotated[
 ]
 ProbeImages = Annotated[
     int | None, typer.Option(min=2, help="How many real images the class probe is fitted to.")
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Only these classes, of generated and of real images; names separated by commas, may "
+        "be repeated. Default all.",
+    ),
 ]
 Resize = Annotated[str | None, typer.Option(help="Another resizing than the extractor's own.")]
 Weights = Annotated[
@@ -129,6 +138,12 @@ ValueRange = Annotated[
     str | None,
     typer.Option(metavar="LOW,HIGH", help="Values that become 0 and 255 in images above 8 bits."),
 ]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv", help="With --compare: write the table here as well.", callback=expanded_path
+    ),
+]
 
 
 _OF_RUNS = {"num", "reference", "batch_norm", "data", "seed", "which", "ema"}
@@ -138,9 +153,9 @@ _OF_SCORES = {
     "features",
     "metrics",
     "probe_images",
+    "classes",
     "resize",
     "weights",
-    "json_file",
     "device",
 }
 
@@ -156,10 +171,12 @@ def evaluate(
     batch_norm: BatchNorm = None,
     metrics: Metrics = None,
     probe_images: ProbeImages = None,
+    classes: Classes = None,
     resize: Resize = None,
     weights: Weights = None,
     data: RunData = None,
     skip_unreadable: SkipUnreadable = False,
+    report: Report = None,
     resolution: Resolution = None,
     background: Background = None,
     value_range: ValueRange = None,
@@ -168,24 +185,27 @@ def evaluate(
     ema: Ema = None,
     device: Device = "auto",
     json_file: JsonFile = None,
+    csv_file: CsvFile = None,
 ) -> None:
     """Score a generator, or images that anything generated, with the whole protocol."""
-    from contragan.core.console import make_console
+    from contragan.core.console import make_console, note
     from contragan.data.image_set import make_reading
     from contragan.evaluation.choice import Choice
-    from contragan.evaluation.comparison import compare_runs
     from contragan.evaluation.image_files import evaluate_files
     from contragan.evaluation.run import evaluate_run
+    from contragan.runs.run import run_of
 
     console = make_console()
     places = [expanded(path) for path in targets]
+    for file, option in ((json_file, "--json"), (csv_file, "--csv")):
+        if file is not None:
+            check_writable(file.parent, f"{option} in")
     if compare:
-        everything = _OF_RUNS | _OF_SETS | _OF_SCORES | {"skip_unreadable"}
+        everything = _OF_RUNS | _OF_SETS | _OF_SCORES | {"skip_unreadable", "report"}
         refuse_options(context, everything, "with --compare")
-        console.print(compare_runs(places))
+        _compare(places, json_file, csv_file, console)
         return
-    if json_file is not None:
-        check_writable(json_file.parent, "--json in")
+    refuse_options(context, {"csv_file"}, "without --compare")
     choice = Choice(
         protocol=protocol,
         features=features,
@@ -194,17 +214,20 @@ def evaluate(
         batch_norm=batch_norm,
         resize=resize,
         probe_images=probe_images,
+        classes=tuple(classes or ()),
         metrics=None if metrics is None else tuple(map(str.strip, metrics.split(","))),
         data=data,
         weights=weights,
         skip_unreadable=skip_unreadable,
+        report=report,
         reading=make_reading(resolution, background, value_range, skip_unreadable),
         seed=seed,
         device=device,
     )
     if len(places) > 2:
         raise UserError(
-            f"{len(places)} places were given: one run, two sets of images, or --compare"
+            f"{len(places)} places were given: give one run, two sets of images, or --compare and "
+            "several runs"
         )
     if len(places) == 2:
         refuse_options(context, _OF_RUNS, "with two sets of images")
@@ -214,18 +237,43 @@ def evaluate(
         refuse_which_checkpoint(context, places[0])
         record = evaluate_run(places[0], choice, console, which=which, ema=ema)
     _show(record, json_file, console)
+    if len(places) == 1:
+        log = run_of(places[0]) / "metrics.jsonl"
+        note(console, f"added to {log}; `contragan evaluate --compare` shows it beside others")
+
+
+def _compare(
+    places: list[Path], json_file: Path | None, csv_file: Path | None, console: Console
+) -> None:
+    import json
+
+    from contragan.evaluation.comparison import compare_runs
+    from contragan.evaluation.comparison_view import sentences, tables
+
+    compared = compare_runs(places)
+    if json_file is not None:
+        write_text(json_file, json.dumps(compared.to_dict(), indent=1) + "\n")
+    if csv_file is not None:
+        write_text(csv_file, compared.to_csv())
+    for table in tables(compared, console.width):
+        console.print(table)
+    for line in sentences(compared):
+        console.print(line, highlight=False, markup=False)
 
 
 def _show(record: EvaluationRecord, json_file: Path | None, console: Console) -> None:
     import json
 
     from contragan.core.console import note
+    from contragan.evaluation.confusion_view import confusion_lines
     from contragan.evaluation.published import published_line
     from contragan.evaluation.record import to_table
 
     if json_file is not None:
         write_text(json_file, json.dumps(record.to_dict()) + "\n")
     console.print(to_table(record))
+    for line in confusion_lines(record):
+        note(console, line)
     if (published := published_line(record)) is not None:
         note(console, published)
     for warning in record.warnings:

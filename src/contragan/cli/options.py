@@ -9,11 +9,22 @@ from typing import Annotated, Literal
 import typer
 
 from contragan.core.errors import UserError
-from contragan.core.files import expanded
+from contragan.core.files import check_writable, expanded
 
 
 def expanded_path(value: Path | None) -> Path | None:
     return None if value is None else expanded(value)
+
+
+def writable_file(value: Path | None) -> Path | None:
+    """The path, home expanded; UserError where a file cannot be written there."""
+    if value is None:
+        return None
+    path = expanded(value)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give a file's name")
+    check_writable(path.absolute().parent, "the folder")
+    return path
 
 
 def recipe_name(value: str) -> str:
@@ -45,6 +56,15 @@ StepOption = Annotated[
 ]
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="List all unreadable images here, with reasons (tab-separated).",
+        callback=writable_file,
+    ),
 ]
 Device = Annotated[
     str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or one GPU as cuda:1.")

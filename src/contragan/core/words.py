@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -9,3 +10,19 @@ def shortened(names: Sequence[str], most: int = 8) -> str:
     """The names in a sentence; of many the first few, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def folded(name: str, width: int) -> list[str]:
+    """A name in lines of at most ``width``, broken behind marks between words where there are any.
+
+    >>> folded("cifar10-biggan-4110746a-seed0", 16)
+    ['cifar10-biggan-', '4110746a-seed0']
+    """
+    lines = [""]
+    for piece in re.findall(r"[^-_/+., ]*[-_/+., ]+|[^-_/+., ]+", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1]) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return lines

@@ -28,7 +28,7 @@ class ImageDataset:
     ``images`` (N, H, W, C) uint8 is an array in memory or a read-only memory map, ``labels`` (N,)
     are class indices into ``class_names``. ``fingerprint`` is a hash of pixels, labels and names:
     the same content has the same fingerprint wherever its files lie. ``notes`` and ``warnings`` are
-    lines for the user, ``skipped`` counts unreadable images that were left out.
+    lines for the user, ``unreadable`` are files that were left out, with reasons.
     """
 
     images: Pixels
@@ -39,10 +39,15 @@ class ImageDataset:
     split: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    skipped: int = 0
+    unreadable: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def skipped(self) -> int:
+        """How many unreadable images were left out."""
+        return len(self.unreadable)
 
     @property
     def num_classes(self) -> int:

@@ -13,7 +13,7 @@ from contragan.core.errors import UserError
 from contragan.core.memory import fits_in_memory
 from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
-from contragan.data.file_source import FileSource, skipped_line
+from contragan.data.file_source import FileSource
 from contragan.data.layout import NO_CLASS
 from contragan.data.store import Progress, find_or_build
 from contragan.data.tiny_imagenet import TinyImageNetConfig
@@ -87,8 +87,6 @@ def load_dataset(
         progress=progress,
     )
     notes = [*source.notes, *(f"{split} data: {line}" for line in store.notes)]
-    if store.failures:
-        notes.append(skipped_line(store.failures, f"the {split} images"))
     return ImageDataset(
         images=store.pixels(fits_in_memory(store.num_bytes, memory_share)),
         labels=store.labels,
@@ -98,7 +96,7 @@ def load_dataset(
         split=split,
         notes=tuple(notes),
         warnings=store.warnings,
-        skipped=len(store.failures),
+        unreadable=store.failures,
     )
 
 

@@ -17,6 +17,7 @@ from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
 from contragan.data.formats import may_be_deep, open_image
 from contragan.data.preprocess import Preprocess, TooSmall
+from contragan.data.unreadable import failure
 from contragan.data.value_range import scan
 
 
@@ -114,7 +115,7 @@ class FileRows:
             try:
                 image, more = decode(path, self.preprocess)
             except Unreadable as error:
-                failures.append(f"{path} ({error})")
+                failures.append(failure(path, error))
             else:
                 if images and image.shape[:2] != images[0].shape[:2]:
                     raise UserError(unlike(path, image, images[0]))
@@ -133,21 +134,6 @@ class FileRows:
         if all(image.shape[2] == channels for image in images):
             return np.stack(images)
         return np.stack([np.broadcast_to(i, (*i.shape[:2], channels)) for i in images])
-
-
-def unreadable(failures: Sequence[str]) -> UserError:
-    """That images cannot be read, and what to do."""
-    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
-    return UserError(
-        f"unreadable image: {failures[0]}{more}; replace or remove it, or go on with "
-        "--skip-unreadable"
-    )
-
-
-def skipped_line(failures: Sequence[str], where: object) -> str:
-    """That unreadable images were left out."""
-    images = "1 unreadable image" if len(failures) == 1 else f"{len(failures)} unreadable images"
-    return f"left out of {where}: {images}, the first is {failures[0]}"
 
 
 def unlike(path: str, image: Pixels, first: Pixels) -> str:

@@ -16,7 +16,7 @@ from contragan.core.errors import UserError
 from contragan.core.memory import available_memory, fits_in_memory
 from contragan.data.arrays import ArrayRows, PreprocessedRows
 from contragan.data.base import ImageDataset, Labels, Pixels, Rows
-from contragan.data.file_source import FileRows, FileSource, skipped_line, unlike, unreadable
+from contragan.data.file_source import FileRows, FileSource, unlike
 from contragan.data.files import is_run_folder
 from contragan.data.formats import LeftOut
 from contragan.data.layout import (
@@ -29,6 +29,7 @@ from contragan.data.look import Look
 from contragan.data.npz import read_npz
 from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all
+from contragan.data.unreadable import UnreadableImages, told
 from contragan.data.value_range import Range
 
 MEMORY_SHARE = 0.5
@@ -138,8 +139,6 @@ def load_image_set(
             f"{path} holds images of {error}, smaller than --resolution {reading.resolution}: "
             "lower it"
         ) from error
-    if failures:
-        notes = (*notes, skipped_line(failures, path))
     digest = hashlib.sha256(repr((pixels.shape, names)).encode())
     digest.update(pixels.data)
     digest.update(labels.data)
@@ -152,7 +151,7 @@ def load_image_set(
         split="given",
         notes=(*notes, *(f"{path}: {line}" for line in look.notes())),
         warnings=tuple(f"{path}: {line}" for line in look.warnings(names)),
-        skipped=len(failures),
+        unreadable=tuple(failures),
     )
 
 
@@ -198,8 +197,6 @@ def _decoded(
     largest = max(rows.read(0, 1).images.nbytes, 1)
     for block in decode_all(rows, max(1, min(ROWS_PER_TASK, _BYTES_PER_TASK // largest))):
         failures += block.failures
-        if failures and not skip_unreadable:
-            raise unreadable(failures)
         images = block.images
         if len(images):
             if pixels is None:
@@ -217,8 +214,11 @@ def _decoded(
         read += len(images) + len(block.failures)
         if progress is not None:
             progress(read, len(rows))
+    if failures and not skip_unreadable:
+        raise UnreadableImages(failures)
     if pixels is None:
-        raise UserError(f"no image of {path} can be read; the first unreadable is {failures[0]}")
+        first = told(failures[0])
+        raise UserError(f"no image of {path} can be read; the first unreadable is {first}")
     return pixels[:done], np.concatenate(labels), failures
 
 

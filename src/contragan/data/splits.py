@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from contragan.core.console import note, progress_bar
-from contragan.data.base import ImageDataset
+from contragan.data.base import ImageDataset, Split
 from contragan.data.classes import check_classes
 from contragan.data.datasets import DataConfig, load_dataset
+from contragan.data.unreadable import UnreadableImages, say_unreadable
 
 
 def load_splits(
@@ -22,33 +23,60 @@ def load_splits(
     skip_unreadable: bool = False,
     needs_classes: bool = True,
     class_order: Sequence[str] | None = None,
+    report: Path | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
     """The training and the test images, showing progress where they must be decoded first.
 
     Says what of the data was left out or read otherwise than it may be meant. ``class_order`` are
-    those of a run that goes on, or is evaluated: the classes get its order.
+    those of a run that goes on, or is evaluated: the classes get its order. All unreadable images
+    of both splits are named together, and written to ``report``.
 
     Raises:
         UserError: the data cannot be read, or its classes are others, or in another order.
     """
-    found = []
-    for split in ("train", "test"):
+
+    def load(split: Split) -> ImageDataset:
         with progress_bar(console) as progress:
-            found.append(
-                load_dataset(
-                    config,
-                    split,
-                    root=root,
-                    skip_unreadable=skip_unreadable,
-                    needs_classes=needs_classes,
-                    class_order=class_order,
-                    progress=partial(progress, f"decoding {split} images"),
-                )
+            return load_dataset(
+                config,
+                split,
+                root=root,
+                skip_unreadable=skip_unreadable,
+                needs_classes=needs_classes,
+                class_order=class_order,
+                progress=partial(progress, f"decoding {split} images"),
             )
+
+    found = load_all([partial(load, "train"), partial(load, "test")], console, report)
     if class_order is not None:
         check_classes(class_order, found[0].class_names)
     say_of_data(found, console)
     return found[0], found[1]
+
+
+def load_all(
+    loaders: Sequence[Callable[[], ImageDataset]], console: Console, report: Path | None
+) -> list[ImageDataset]:
+    """What each of the loaders loads; unreadable images of all of them are told together.
+
+    Raises:
+        UnreadableImages: those of all loaders, where they are not to be skipped.
+        UserError: as the loaders do.
+    """
+    found: list[ImageDataset] = []
+    failures: list[str] = []
+    for load in loaders:
+        try:
+            found.append(load())
+        except UnreadableImages as error:
+            failures += error.failures
+    if failures:
+        failures = list(dict.fromkeys(failures))
+        say_unreadable(failures, console, report, skipped=False)
+        raise UnreadableImages(failures)
+    left_out = [failure for images in found for failure in images.unreadable]
+    say_unreadable(left_out, console, report, skipped=True)
+    return found
 
 
 def say_of_data(sets: Sequence[ImageDataset], console: Console) -> None:

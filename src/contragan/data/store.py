@@ -21,9 +21,10 @@ from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.locking import lock
 from contragan.data.base import Block, Labels, Pixels, Rows, Source
-from contragan.data.file_source import num_cores, unreadable
+from contragan.data.file_source import num_cores
 from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
+from contragan.data.unreadable import UnreadableImages, told
 
 FORMAT = 2
 ROWS_PER_TASK = 64
@@ -71,10 +72,12 @@ def find_or_build(
 
     ``name`` is what ``contragan cache`` calls them.
 
-    A store appears whole or not at all, however many processes want it and whenever they stop.
+    A store appears whole or not at all, however many processes want it and whenever they stop. It
+    is kept where images are unreadable: whoever skips them next decodes nothing again.
 
     Raises:
-        UserError: an unreadable image (unless skipped), one that is too small, or a full disk.
+        UnreadableImages: all of them, unless they are skipped.
+        UserError: an image that is too small, a class without readable images, or a full disk.
     """
     key = hashlib.blake2b(digest_size=16)
     for part in (f"format {FORMAT}", preprocess.key, *source.class_names):
@@ -92,10 +95,10 @@ def find_or_build(
                         _remove_leftovers(folder)
                     with whole(folder, lambda _, error: _refusal(cache, error)) as partial:
                         partial.mkdir()
-                        _write(source, preprocess, partial, name, skip_unreadable, progress)
+                        _write(source, preprocess, partial, name, progress)
         store = _open(folder, len(source.class_names))
     if store.failures and not skip_unreadable:
-        raise unreadable(store.failures)
+        raise UnreadableImages(store.failures)
     return store
 
 
@@ -157,7 +160,6 @@ def _write(
     preprocess: Preprocess,
     folder: Path,
     name: str,
-    skip_unreadable: bool,
     progress: Progress | None,
 ) -> None:
     rows = source.open(preprocess)
@@ -174,8 +176,6 @@ def _write(
         done = 0
         for block in decode_all(rows):
             failures.extend(block.failures)
-            if failures and not skip_unreadable:
-                raise unreadable(failures)
             file.write(block.images.data)
             content.update(block.images.data)
             labels.append(block.labels)
@@ -209,7 +209,7 @@ def _check_classes(labels: Labels, names: tuple[str, ...], failures: list[str]) 
     if len(empty):
         raise UserError(
             f"no image of class {names[empty[0]]} can be read; the first unreadable image is "
-            f"{failures[0]}"
+            f"{told(failures[0])}"
         )
 
 

@@ -14,7 +14,10 @@ from contragan.recipes.evaluation import EvaluationConfig, named_protocol, needs
 
 @dataclass(frozen=True)
 class Choice:
-    """What the user asks of an evaluation; None leaves the protocol's or the recipe's setting."""
+    """What the user asks of an evaluation; None leaves the protocol's or the recipe's setting.
+
+    ``classes`` are names, each one or several with commas between; none of them: all classes.
+    """
 
     protocol: str | None = None
     features: str | None = None
@@ -24,9 +27,11 @@ class Choice:
     resize: str | None = None
     metrics: tuple[str, ...] | None = None
     probe_images: int | None = None
+    classes: tuple[str, ...] = ()
     data: Path | None = None
     weights: Path | None = None
     skip_unreadable: bool = False
+    report: Path | None = None
     reading: Reading = field(default_factory=Reading)
     seed: int = 0
     device: str = "auto"

@@ -1,27 +1,17 @@
-"""Records side by side, with every difference in protocol marked."""
+"""Runs side by side: their best and last evaluations, with every difference in protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from contragan.core.errors import UserError
-from contragan.evaluation.record import (
-    EvaluationRecord,
-    features_in_words,
-    metric_title,
-    plain_title,
-)
-from contragan.runs.log import read_metrics
-from contragan.runs.run import open_run
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-MODEL_FACTS = ("ema",)
-"""Entries of a record's context that change a score as the protocol does."""
+from contragan.evaluation.gathered import Evaluations, facts, flat, gathered
+from contragan.evaluation.record import EvaluationRecord
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ def compare(records: Mapping[str, EvaluationRecord]) -> Comparison:
         raise ValueError("nothing to compare")
     found = list(records.values())
     metrics = dict.fromkeys(name for record in found for name in record.values)
-    settings = [_flat(_facts(record)) for record in found]
+    settings = [flat(facts(record)) for record in found]
     paths = dict.fromkeys(path for setting in settings for path in setting)
     values = {path: [setting.get(path) for setting in settings] for path in paths}
     return Comparison(
@@ -65,68 +55,102 @@ def _differs(path: str, row: list[Any]) -> bool:
     return any(value != known[0] for value in known)
 
 
-def _facts(record: EvaluationRecord) -> dict[str, Any]:
-    # The name of a protocol and the list of metrics change no score; num_images is a count.
-    left_out = {"protocol", "metrics", "num_images"}
-    kept = {key: value for key, value in record.protocol.items() if key not in left_out}
-    model = {key: record.context[key] for key in MODEL_FACTS if key in record.context}
-    return {**kept, "counts": record.counts, **model}
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run among others: its short name, and its evaluations under one protocol."""
+
+    name: str
+    evaluations: Evaluations
+
+    @property
+    def last(self) -> EvaluationRecord:
+        return self.evaluations.by_iteration[self.evaluations.last]
+
+    def entries(self) -> dict[str, int]:
+        """The iterations of the best evaluation, where there is one, and of the last."""
+        best = {} if self.evaluations.best is None else {"best": self.evaluations.best}
+        return {**best, "last": self.evaluations.last}
 
 
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in facts.items():
-        path = f"{prefix}{key}"
-        flat |= _flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return flat
+@dataclass(frozen=True)
+class RunsCompared:
+    """Several runs, and what there is to say of them all."""
 
+    runs: tuple[ComparedRun, ...]
+    comparison: Comparison
+    """Of the last evaluations."""
 
-def comparison_table(records: Mapping[str, EvaluationRecord]) -> Table:
-    """A table for the terminal, one column per record: scores, features, differences in protocol.
+    def rows(self) -> list[dict[str, Any]]:
+        """Two rows per run, its best and its last evaluation: values, and all they depend on."""
+        return [
+            {
+                "run": str(run.evaluations.path),
+                "evaluation": which,
+                "iteration": iteration,
+                "evaluations": len(run.evaluations.by_iteration),
+                "seed": record.seed,
+                "values": record.values,
+                "protocol": facts(record),
+            }
+            for run in self.runs
+            for which, iteration in run.entries().items()
+            for record in [run.evaluations.by_iteration[iteration]]
+        ]
 
-    A score has its published name only where that is right for every record.
-    """
-    from rich.table import Table
-    from rich.text import Text
-
-    found = compare(records)
-    table = Table(title="evaluations side by side", title_justify="left")
-    table.add_column("")
-    for name in found.names:
-        table.add_column(Text(name))
-    for metric, values in found.scores.items():
-        titles = {
-            metric_title(record, metric) for record in records.values() if metric in record.values
+    def to_dict(self) -> dict[str, Any]:
+        """All as JSON values."""
+        names = [str(run.evaluations.path) for run in self.runs]
+        differences = self.comparison.differences.items()
+        return {
+            "comparable": self.comparison.comparable,
+            "differences": {path: dict(zip(names, row, strict=True)) for path, row in differences},
+            "evaluations": self.rows(),
         }
-        title = titles.pop() if len(titles) == 1 else plain_title(metric)
-        cells = ["-" if value is None else f"{value:.4g}" for value in values]
-        table.add_row(title, *cells)
-    table.add_row("features", *[Text(features_in_words(record)) for record in records.values()])
-    if found.differences:
-        table.add_section()
-        table.add_row("[bold]differs: not comparable[/bold]", *[""] * len(found.names))
-        for path, row in found.differences.items():
-            table.add_row(path, *[Text("-" if value is None else str(value)) for value in row])
-    return table
+
+    def to_csv(self) -> str:
+        """The rows as a table: scores by their names in ``metrics.jsonl``, then the protocol."""
+        rows = [
+            {key: value for key, value in row.items() if key not in {"values", "protocol"}}
+            | row["values"]
+            | flat(row["protocol"])
+            for row in self.rows()
+        ]
+        scores = [name for row in self.rows() for name in row["values"]]
+        columns = dict.fromkeys(["run", "evaluation", "iteration", "evaluations", "seed", *scores])
+        columns |= dict.fromkeys(name for row in rows for name in row)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
 
 
-def compare_runs(paths: list[Path]) -> Table:
-    """The last evaluation of each run side by side, with every difference in protocol marked.
+def compare_runs(paths: Sequence[Path]) -> RunsCompared:
+    """The best and the last evaluation of each run, under one protocol where they share one.
 
     Raises:
-        UserError: a run that was never evaluated, or whose log is damaged.
+        UserError: a run that was never evaluated, is named twice, or whose log is damaged.
     """
-    records = {}
-    for path in paths:
-        log = open_run(path).path / "metrics.jsonl"
-        lines = read_metrics(log) if log.exists() else []
-        found = [line for line in lines if line["name"] == "evaluation"]
-        if not found:
-            raise UserError(f"{path} was never evaluated: run `contragan evaluate {path}` first")
-        try:
-            records[str(path)] = EvaluationRecord.from_dict(found[-1])
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{log} is damaged: its last evaluation is not whole. Evaluate {path} again"
-            ) from error
-    return comparison_table(records)
+    found = gathered(paths)
+    names = short_names(paths)
+    runs = tuple(ComparedRun(name, one) for name, one in zip(names, found, strict=True))
+    return RunsCompared(runs, compare({str(one.evaluations.path): one.last for one in runs}))
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """What tells several folders apart: their paths without the parts that all begin or end with.
+
+    >>> short_names([Path("runs/digits/biggan/0"), Path("runs/digits/acgan/0")])
+    ['biggan', 'acgan']
+    """
+    if len(paths) == 1:
+        return [str(paths[0])]
+    parts = [list(Path(os.path.abspath(path)).parts) for path in paths]
+    shortest = min(map(len, parts))
+    begin = 0
+    while begin < shortest - 1 and len({part[begin] for part in parts}) == 1:
+        begin += 1
+    end = 0
+    while end < shortest - 1 - begin and len({part[-1 - end] for part in parts}) == 1:
+        end += 1
+    return ["/".join(part[begin : len(part) - end]) for part in parts]

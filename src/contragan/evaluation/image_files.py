@@ -14,8 +14,10 @@ from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import expanded
 from contragan.data import ImageDataset, Reading, in_colour, load_image_set
-from contragan.data.splits import say_of_data
+from contragan.data.files import is_run_folder
+from contragan.data.splits import load_all, say_of_data
 from contragan.evaluation.choice import Choice
+from contragan.evaluation.chosen_classes import named_classes, only_classes, with_classes
 from contragan.evaluation.protocol import evaluate_images
 from contragan.evaluation.record import EvaluationRecord
 from contragan.features.load import load_extractor
@@ -30,13 +32,22 @@ def evaluate_files(
     Raises:
         UserError: files that are not images, or sets that differ in size, colour or classes.
     """
+    if is_run_folder(generated) and is_run_folder(reference):
+        raise UserError(
+            f"{generated} and {reference} are runs: `contragan evaluate --compare {generated} "
+            f"{reference}` shows their evaluations side by side"
+        )
     names = distinct_names(generated, reference)
     sets = [
         replace(images, name=name)
         for images, name in zip(
-            _comparable(generated, reference, choice.reading, console), names, strict=True
+            _comparable(generated, reference, choice.reading, console, choice.report),
+            names,
+            strict=True,
         )
     ]
+    if choice.classes:
+        sets = [only_classes(one, named_classes(choice.classes, one)) for one in sets]
     config = choice.config(_otherwise(sets, choice, console))
     height, width, channels = sets[1].images.shape[1:]
     extractor = load_extractor(
@@ -51,7 +62,8 @@ def evaluate_files(
         record = evaluate_images(
             sets[0], reference=sets[1], config=config, extractor=extractor, progress=progress
         )
-    return replace(record, protocol={**record.protocol, "images": choice.reading.facts()})
+    record = replace(record, protocol={**record.protocol, "images": choice.reading.facts()})
+    return with_classes(record, sets[1].class_names) if choice.classes else record
 
 
 def _otherwise(sets: list[ImageDataset], choice: Choice, console: Console) -> EvaluationConfig:
@@ -76,15 +88,15 @@ def _otherwise(sets: list[ImageDataset], choice: Choice, console: Console) -> Ev
 
 
 def _comparable(
-    generated: Path, reference: Path, reading: Reading, console: Console
+    generated: Path, reference: Path, reading: Reading, console: Console, report: Path | None
 ) -> list[ImageDataset]:
     """Both sets, grey ones in colour where only one is grey; UserError for unlike sizes."""
-    sets = []
-    for path in (generated, reference):
+
+    def load(path: Path) -> ImageDataset:
         with progress_bar(console) as progress:
-            sets.append(
-                load_image_set(path, reading, progress=partial(progress, f"reading {path}"))
-            )
+            return load_image_set(path, reading, progress=partial(progress, f"reading {path}"))
+
+    sets = load_all([partial(load, generated), partial(load, reference)], console, report)
     say_of_data(sets, console)
     sizes = [f"{one.images.shape[2]} x {one.images.shape[1]}" for one in sets]
     if sizes[0] != sizes[1]:

@@ -120,6 +120,7 @@ def table_rows(record: EvaluationRecord) -> list[tuple[str, str]]:
         ("features", features_in_words(record)),
         ("generated images", f"{counts['generated']} ({drawn})"),
         ("reference", f"{data['name']}{split}, {counts['reference']} images"),
+        *([("classes", ", ".join(protocol["classes"]))] if "classes" in protocol else []),
         ("batch norm", norm),
         ("seed", str(record.seed)),
     ]
@@ -138,19 +139,29 @@ def to_table(record: EvaluationRecord) -> Table:
     fidelity = record.class_fidelity
     # Labels mean nothing to a generator that never saw them.
     if fidelity is not None and fidelity.get("conditional") is not False:
-        per_class = fidelity["class_accuracy"]
-        table.add_row("accuracy per class", Text(_short(per_class)))
+        table.add_row("accuracy per class", Text(_short(fidelity)))
     return table
 
 
-def _short(per_class: dict[str, float | None], limit: int = 20) -> str:
-    """Each class's accuracy; only the worst ones where there are many."""
-    known = [(name, value) for name, value in per_class.items() if value is not None]
+def _short(fidelity: dict[str, Any], limit: int = 20) -> str:
+    """Each class's accuracy and number of images; only the worst ones where there are many."""
+    counts = [sum(row) for row in fidelity["confusion"]]
+    classes = zip(fidelity["class_accuracy"].items(), counts, strict=True)
+    known = [(name, value, count) for (name, value), count in classes if value is not None]
     lead = ""
     if len(known) > limit:
         known = sorted(known, key=lambda item: item[1])[:10]
         lead = "worst: "
-    return lead + ", ".join(f"{name} {value:.2f}" for name, value in known)
+    if len({count for *_, count in known}) == 1:
+        shown = ", ".join(f"{name} {value:.2f}" for name, value, _ in known)
+        return f"{lead}{shown} ({_images(known[0][2])} of each)"
+    return lead + ", ".join(
+        f"{name} {value:.2f} ({_images(count)})" for name, value, count in known
+    )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]]:

@@ -16,6 +16,7 @@ from contragan.core.pictures import paired_rows, save_image
 from contragan.data import ImageDataset
 from contragan.data.splits import load_splits
 from contragan.evaluation.choice import Choice
+from contragan.evaluation.chosen_classes import GeneratorOfClasses, only_classes, with_classes
 from contragan.evaluation.evaluator import Evaluator, extractor_for
 from contragan.evaluation.job import ClosestPairs
 from contragan.evaluation.published import with_published
@@ -42,17 +43,29 @@ def evaluate_run(
     config = choice.config(run.recipe.evaluation)
     if config.num_images is not None:
         require_memory(config.num_images, 32, "labels")
-    if run.recipe.data.kind == "digits" and (choice.data or choice.skip_unreadable):
-        option = "--data" if choice.data else "--skip-unreadable"
+    given = {
+        "--data": choice.data,
+        "--skip-unreadable": choice.skip_unreadable,
+        "--report": choice.report,
+    }
+    if run.recipe.data.kind == "digits" and any(given.values()):
+        option = next(name for name, value in given.items() if value)
         raise UserError(
             f"{option} means nothing to a run on digits, which has no files: leave it out"
         )
     device = find_device(choice.device)
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     train, test = _data(run, choice, console)
+    generator = trained.generator
+    if choice.classes:
+        chosen, remarks = trained.resolve(trained.split_names(choice.classes))
+        for line in remarks:
+            note(console, f"note: {line}")
+        train, test = only_classes(train, chosen), only_classes(test, chosen)
+        generator = GeneratorOfClasses(generator, sorted(set(chosen)))
     picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
     evaluator = Evaluator(
-        trained.generator,
+        generator,
         run.name,
         config,
         train=train,
@@ -65,7 +78,10 @@ def evaluate_run(
         closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
         metrics_asked=choice.metrics is not None,
     )
-    record = with_published(evaluator(trained.iteration), run.recipe)
+    record = evaluator(trained.iteration)
+    if choice.classes:
+        record = with_classes(record, train.class_names)
+    record = with_published(record, run.recipe)
     append_record(run, trained.iteration, record)
     return record
 
@@ -80,6 +96,7 @@ def _data(run: Run, choice: Choice, console: Console) -> tuple[ImageDataset, Ima
         skip_unreadable=choice.skip_unreadable,
         needs_classes=run.recipe.needs_classes,
         class_order=run.dataset.class_names if run.dataset.knows_names else None,
+        report=choice.report,
     )
     if train.num_classes != run.dataset.num_classes:
         raise UserError(

@@ -60,6 +60,10 @@ def compute_scores(
     scores.warnings += [fault.text for fault in faults]
     scores.warnings += advice({fault.kind for fault in faults}, sets.made_by)
     if by_class(config):
+        counts = class_counts(reference).tolist()
+        scores.details["real_images_per_class"] = dict(
+            zip(reference.class_names, counts, strict=True)
+        )
         _name_absent_classes(scores, sets.generated.labels, reference, given)
     return scores
 

@@ -141,3 +141,9 @@ def checkpoint_at(path: Path) -> Path | None:
     """The whole path of a checkpoint, however ``path`` spells it; None where it is not one."""
     whole = path.resolve()
     return whole if whole.parent.name == "checkpoints" and not is_run(whole) else None
+
+
+def run_of(path: Path) -> Path:
+    """The folder of the run that ``path`` is, or of which it is a checkpoint."""
+    checkpoint = checkpoint_at(path)
+    return path if checkpoint is None else checkpoint.parent.parent

@@ -54,6 +54,7 @@ class Request:
     resume: bool = False
     max_minutes: float | None = None
     skip_unreadable: bool = False
+    report: Path | None = None
     devices: int | None = None
     nodes: int | None = None
     device: str = "auto"
@@ -140,6 +141,7 @@ def load(
             skip_unreadable=request.skip_unreadable,
             needs_classes=recipe.needs_classes,
             class_order=names,
+            report=request.report if fabric.global_rank == 0 else None,
         )
 
     extractor = on_all(fabric, lambda: features_to_score(recipe, fabric.device))
