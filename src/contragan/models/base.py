@@ -16,30 +16,15 @@ from contragan.models.layers.normalization import TrunkNormalization
 
 
 class GeneratorSettings(Config, ABC):
-    """Settings of every generator, and how to build it.
+    """Settings that every generator has, and how to build it; a subclass adds its own.
 
-    The width of every layer is a multiple of ``channels``. ``attention_after_block`` counts
-    from 1. ``conditional: false`` is a generator that ignores labels. ``batch_norm_momentum`` is
-    that of batch norms with parameters of their own, ``conditional_batch_norm_momentum`` that of
-    batch norms driven by the label (and, in BigGAN, the latent). ``spectral_norm`` covers the gains
-    and biases of the latter unless ``conditional_batch_norm_spectral_norm`` is false.
+    ``latent_dim`` is the number of latent coordinates. ``conditional: false`` is a generator that
+    ignores labels.
     """
 
     kind: str
     latent_dim: PositiveInt
-    channels: PositiveInt
-    spectral_norm: bool
-    attention_after_block: PositiveInt | None
     conditional: bool
-    batch_norm_eps: PositiveFloat
-    batch_norm_momentum: PositiveFloat
-    conditional_batch_norm_momentum: PositiveFloat
-    conditional_batch_norm_spectral_norm: bool = True
-
-    @property
-    def conditional_batch_norm_layers(self) -> Layers:
-        """What makes the layers of gains and biases."""
-        return Layers(self.spectral_norm and self.conditional_batch_norm_spectral_norm)
 
     @abstractmethod
     def check(self, resolution: int) -> None:
@@ -50,19 +35,43 @@ class GeneratorSettings(Config, ABC):
         """A new generator of images (B, image_channels, resolution, resolution)."""
 
 
-class TrunkSettings(Config, ABC):
-    """Settings of every discriminator trunk, and how to build it.
+class ConvolutionalGeneratorSettings(GeneratorSettings):
+    """Settings of DCGAN, ResGAN and BigGAN.
 
-    ``normalization: batch`` uses ``batch_norm_*``; ``layer`` uses ``batch_norm_eps`` only.
+    The width of every layer is a multiple of ``channels``. ``attention_after_block`` counts
+    from 1. ``batch_norm_momentum`` is that of batch norms with parameters of their own,
+    ``conditional_batch_norm_momentum`` that of batch norms driven by the label (and, in BigGAN, the
+    latent). ``spectral_norm`` covers the gains and biases of the latter unless
+    ``conditional_batch_norm_spectral_norm`` is false.
     """
 
-    kind: str
     channels: PositiveInt
     spectral_norm: bool
     attention_after_block: PositiveInt | None
-    normalization: TrunkNormalization
-    batch_norm_eps: PositiveFloat = 1e-5
-    batch_norm_momentum: PositiveFloat = 0.1
+    batch_norm_eps: PositiveFloat
+    batch_norm_momentum: PositiveFloat
+    conditional_batch_norm_momentum: PositiveFloat
+    conditional_batch_norm_spectral_norm: bool = True
+
+    @property
+    def conditional_batch_norm_layers(self) -> Layers:
+        """What makes the layers of gains and biases."""
+        return Layers(self.spectral_norm and self.conditional_batch_norm_spectral_norm)
+
+
+class TrunkSettings(Config, ABC):
+    """Settings that every discriminator trunk has, and how to build it; a subclass adds its own.
+
+    ``spectral_norm`` covers the head's layers too.
+    """
+
+    kind: str
+    spectral_norm: bool
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether an image's feature depends on the rest of its batch."""
+        return False
 
     @abstractmethod
     def check(self, resolution: int) -> None:
@@ -71,6 +80,24 @@ class TrunkSettings(Config, ABC):
     @abstractmethod
     def build(self, resolution: int, image_channels: int) -> Trunk:
         """A new trunk on images (B, image_channels, resolution, resolution)."""
+
+
+class ConvolutionalTrunkSettings(TrunkSettings):
+    """Settings of the trunks of DCGAN, ResGAN and BigGAN.
+
+    The width of every layer is a multiple of ``channels``. ``normalization: batch`` uses
+    ``batch_norm_*``; ``layer`` uses ``batch_norm_eps`` only.
+    """
+
+    channels: PositiveInt
+    attention_after_block: PositiveInt | None
+    normalization: TrunkNormalization
+    batch_norm_eps: PositiveFloat = 1e-5
+    batch_norm_momentum: PositiveFloat = 0.1
+
+    @property
+    def has_batch_norm(self) -> bool:
+        return self.normalization == "batch"
 
 
 class Generator(nn.Module):

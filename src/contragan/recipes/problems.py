@@ -9,6 +9,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from contragan.core.imports import import_class
+from contragan.core.registry import IMPORTED
 from contragan.recipes.catalog import nearest, recipe_names, recipe_text
 
 LONGEST_SETTING = 200
@@ -37,7 +39,7 @@ def explain(error: ValidationError, attempt: Attempt) -> str:
 
 
 def _explain(problem: Any, attempt: Attempt) -> str:
-    model, path, kinds = _model_at([str(step) for step in problem["loc"]], attempt.model)
+    model, path, kinds = _model_at([str(step) for step in problem["loc"]], attempt)
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
         valid = list(model.model_fields) if model else []
@@ -61,11 +63,13 @@ def _other_kind(problem: Any, attempt: Attempt) -> str | None:
     """Which keys go with a kind that an override chose, where those of another kind are there."""
     if problem["type"] not in {"missing", "extra_forbidden"} or len(problem["loc"]) < 3:
         return None
-    section, tag = str(problem["loc"][0]), str(problem["loc"][1])
+    section, tag, key = (str(step) for step in problem["loc"][:3])
     kind, earlier = (_kind(values.get(section)) for values in (attempt.given, attempt.before))
     if kind is None or kind == earlier:
         return None
-    model, _, _ = _model_at([section, tag, ""], attempt.model)
+    if problem["type"] == "extra_forbidden" and key not in (attempt.before.get(section) or {}):
+        return None  # not left over from the earlier kind, but given
+    model, _, _ = _model_at([section, tag, ""], attempt)
     if model is None:
         return None
     needed = [name for name, field in model.model_fields.items() if field.is_required()]
@@ -115,16 +119,19 @@ def _kind(section: Any) -> str | None:
 
 
 def _model_at(
-    location: list[str], recipe: type[BaseModel]
+    location: list[str], attempt: Attempt
 ) -> tuple[type[BaseModel] | None, list[str], list[str]]:
     """The model whose key a pydantic error location names, the path without union tags, and the
     tags to choose from where the path ends in a union."""
-    model: type[BaseModel] | None = recipe
+    model: type[BaseModel] | None = attempt.model
     path: list[str] = []
     candidates: dict[str, type[BaseModel]] = {}
     for step in location:
         if step in candidates:  # a union's tag, which the recipe's own path does not hold
             model, candidates = candidates[step], {}
+            continue
+        if step == IMPORTED:
+            model, candidates = import_class(_at(path, attempt.given)["kind"], BaseModel), {}
             continue
         path.append(step)
         parent, model = model, None
@@ -136,6 +143,12 @@ def _model_at(
         elif step == location[-1]:
             model = parent
     return model, path, list(candidates)
+
+
+def _at(path: list[str], values: Any) -> Any:
+    for step in path:
+        values = values[int(step)] if isinstance(values, list) else values[step]
+    return values
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
