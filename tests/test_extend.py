@@ -102,18 +102,19 @@ def test_a_backbone_in_one_file_and_a_line_in_each_union(tmp_path: Path, tiny: l
     (models / "mlp.py").write_text(module)
     join(models, imported, {"GeneratorConfig": generator, "TrunkConfig": trunk})
 
-    overrides = [change for change in tiny if "shared_dim" not in change]
+    overrides = [change.replace("channels=", "width=") for change in tiny]
+    overrides = [change for change in overrides if "shared_dim" not in change]
     printed, log = train(
         tmp_path,
         settings,
         overrides,
         "data.resolution=64",
+        "generator.batch_norm_eps=1e-4",
         "discriminator.normalization=batch",
-        "generator.attention_after_block=1",
     )
     assert "an mlp at resolution 64 is too wide; use 32 at most" in printed
-    assert "an mlp trunk has no batch norm; use none" in printed
-    assert "an mlp has no blocks to attend after; set attention_after_block=null" in printed
+    assert "unknown key 'generator.batch_norm_eps'" in printed
+    assert "unknown key 'discriminator.normalization'" in printed
     assert '"g/adversarial"' in log
 
 

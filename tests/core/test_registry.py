@@ -44,7 +44,7 @@ def install(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str, value: str
 
 
 def test_the_kind_chooses_the_variant() -> None:
-    adapter: TypeAdapter[Any] = TypeAdapter(union("colours", Red, Blue))
+    adapter: TypeAdapter[Any] = TypeAdapter(union("colours", Red, Blue, base=Config))
     assert adapter.validate_python({"kind": "red", "depth": 3}) == Red(kind="red", depth=3)
     with pytest.raises(ValidationError, match="does not match any of the expected tags"):
         adapter.validate_python({"kind": "green"})
@@ -52,12 +52,12 @@ def test_the_kind_chooses_the_variant() -> None:
 
 def test_a_kind_that_exists_already_is_refused_with_both_places() -> None:
     with pytest.raises(UserError, match=r"AnotherRed \(.*test_registry\.py\).*'red' is taken by"):
-        union("colours", Red, AnotherRed)
+        union("colours", Red, AnotherRed, base=Config)
 
 
 def test_a_class_without_a_kind_is_refused() -> None:
     with pytest.raises(UserError, match=r"Nameless \(.*cannot join colours: it has no kind"):
-        union("colours", Red, Nameless)
+        union("colours", Red, Nameless, base=Config)
 
 
 GREEN = """
@@ -71,7 +71,7 @@ class Green(Config):
 
 def test_an_installed_package_joins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, tmp_path, GREEN.format(kind="green"), "an_extension:Green")
-    adapter: TypeAdapter[Any] = TypeAdapter(union("colours", Red, Blue))
+    adapter: TypeAdapter[Any] = TypeAdapter(union("colours", Red, Blue, base=Config))
     assert type(adapter.validate_python({"kind": "green"})).__name__ == "Green"
 
 
@@ -80,7 +80,7 @@ def test_an_installed_package_may_not_take_a_kind(
 ) -> None:
     install(monkeypatch, tmp_path, GREEN.format(kind="blue"), "an_extension:Green")
     with pytest.raises(UserError, match=r"an_extension\.Green \(.*an_extension\.py\).*'blue'"):
-        union("colours", Red, Blue)
+        union("colours", Red, Blue, base=Config)
 
 
 def test_an_installed_package_that_is_broken_is_named(
@@ -88,4 +88,4 @@ def test_an_installed_package_that_is_broken_is_named(
 ) -> None:
     install(monkeypatch, tmp_path, "import nothing_of_that_name", "an_extension:Green")
     with pytest.raises(UserError, match="the installed extension theirs"):
-        union("colours", Red, Blue)
+        union("colours", Red, Blue, base=Config)

@@ -70,7 +70,8 @@ def test_the_generator_is_theirs(tmp_path: Path) -> None:
     with torch.no_grad():
         assert_close(trained.generator(io["z"], io["y"]), io["image"], atol=1e-4, rtol=0)
     assert trained.run.dataset.class_names == tuple("0123456789")
-    assert trained.run.recipe.generator.batch_norm_eps == pytest.approx(1e-4)
+    settings = trained.run.recipe.generator.model_dump()
+    assert settings["batch_norm_eps"] == pytest.approx(1e-4)
     assert contragan("sample", str(out), "--classes", "3", "--out", str(tmp_path / "s.png")) == 0
     assert Image.open(tmp_path / "s.png").size[0] > 32
 
@@ -125,11 +126,12 @@ def test_layers_that_releases_build_differently_are_read_off() -> None:
     weight = torch.zeros(2, 2)
     normalised = {"blocks.0.0.bn1.gain.weight_orig": weight}
     plain = {"module.blocks.0.0.bn1.gain.weight": weight}
+    name = "conditional_batch_norm_spectral_norm"
     for recipe in ("cifar10/sagan", "cifar10/sngan"):
         found = with_their_layers(load_recipe(recipe), normalised, {})
-        assert found.generator.conditional_batch_norm_spectral_norm
+        assert found.generator.model_dump()[name] is True
         found = with_their_layers(load_recipe(recipe), plain, {})
-        assert not found.generator.conditional_batch_norm_spectral_norm
+        assert found.generator.model_dump()[name] is False
     classifier = load_recipe("cifar10/acgan")
     for state, bias in (({"linear2.bias": weight}, True), ({"linear2.weight": weight}, False)):
         found = with_their_layers(classifier, {}, state)

@@ -16,6 +16,7 @@ else:
         FlipShiftConfig,
         DiffAugmentConfig,
         AdaptiveConfig,
+        base=AugmentationSettings,
     )
 
 __all__ = ["Augmentation", "AugmentationConfig"]

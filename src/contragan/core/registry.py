@@ -1,23 +1,30 @@
-"""Variants that a recipe names by ``kind``: this package's own, and those of installed packages."""
+"""Variants that a recipe names by ``kind``.
+
+They are this package's own, those of installed packages, and any class by its import path,
+``my_module:MyHead``.
+"""
 
 from __future__ import annotations
 
-import inspect
-from functools import reduce
+from functools import cache, partial
 from importlib.metadata import entry_points
-from operator import or_
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, PlainValidator, Tag, ValidationInfo, create_model
+from pydantic_core import to_json
 
 from contragan.core.errors import UserError
+from contragan.core.imports import import_class, is_import_path, where
+
+IMPORTED = "import path"
+"""The tag of variants that are named by their import path."""
 
 
-def union(group: str, *variants: type[BaseModel]) -> Any:
+def union(group: str, *variants: type[BaseModel], base: type[BaseModel]) -> Any:
     """The type of a setting that is one of ``variants``, told apart by their ``kind``.
 
     Another package joins with an entry point in the group ``contragan.<group>`` that names its
-    settings class.
+    settings class. A kind with a colon is the import path of a class derived from ``base``.
 
     Raises:
         UserError: a class without a ``kind``, or two with the same one; names classes and files.
@@ -33,7 +40,44 @@ def union(group: str, *variants: type[BaseModel]) -> Any:
                 f"{where(known[kind])}. Give it another"
             )
         known[kind] = variant
-    return Annotated[reduce(or_, known.values()), Field(discriminator="kind")]
+    choices = [Annotated[variant, Tag(kind)] for kind, variant in known.items()]
+    imported = Annotated[Any, PlainValidator(partial(_imported, base)), Tag(IMPORTED)]
+    return Annotated[Union[(*choices, imported)], Discriminator(_tag)]
+
+
+def _tag(value: Any) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    if not isinstance(kind, str):
+        return None
+    return IMPORTED if is_import_path(kind) else kind
+
+
+def _imported(base: type[BaseModel], value: Any, info: ValidationInfo) -> BaseModel:
+    """Settings that name their class by its import path."""
+    if isinstance(value, base):
+        return value
+    variant = variant_at(value["kind"], base)
+    if info.mode == "json":  # which is strict, and takes a list for a tuple
+        return variant.model_validate_json(to_json(value), strict=True)
+    return variant.model_validate(value)
+
+
+@cache
+def variant_at(path: str, base: type[BaseModel]) -> type[BaseModel]:
+    """The settings class at an import path, with that path as its ``kind``.
+
+    Raises:
+        UserError: it cannot be imported, or is not derived from ``base``.
+    """
+    found = import_class(path, base)
+    kind: Any = (Literal[path], ...)
+    return create_model(
+        found.__name__,
+        __base__=found,
+        __module__=found.__module__,
+        __doc__=found.__doc__,
+        kind=kind,
+    )
 
 
 def kind_of(variant: type[BaseModel]) -> str | None:
@@ -41,6 +85,11 @@ def kind_of(variant: type[BaseModel]) -> str | None:
     field = variant.model_fields.get("kind")
     values = get_args(field.annotation) if field else ()
     return values[0] if values and isinstance(values[0], str) else None
+
+
+def short(kind: str) -> str:
+    """A kind as the name of a loss term: the class's name, of an import path."""
+    return kind.rpartition(":")[2]
 
 
 def installed(group: str) -> list[type[BaseModel]]:
@@ -54,8 +103,3 @@ def installed(group: str) -> list[type[BaseModel]]:
                 "Repair or uninstall its package"
             ) from error
     return found
-
-
-def where(variant: type) -> str:
-    """A class's full name and its file, for messages."""
-    return f"{variant.__module__}.{variant.__qualname__} ({inspect.getsourcefile(variant)})"

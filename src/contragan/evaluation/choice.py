@@ -60,7 +60,8 @@ class Choice:
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(str(step) for step in problem["loc"][:1])
-            raise UserError(f"{where}: {problem['msg']} (got {problem['input']!r})") from error
+            said = problem["msg"].removeprefix("Value error, ")
+            raise UserError(f"{where}: {said} (got {problem['input']!r})") from error
         if self.resize is not None and config.features == "pixels":
             raise UserError("--resize means nothing to the features pixels: leave it out")
         if self.probe_images is not None and "probe" not in needs(config):

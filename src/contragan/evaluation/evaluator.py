@@ -27,8 +27,10 @@ from contragan.recipes.evaluation import EvaluationConfig
 from contragan.recipes.schema import Recipe
 from contragan.runs.sampling import ImageSampler, standing_batches
 
-SHOWN = {score.name: score.title for score in SCORES.values() if score.in_training}
-"""The scores that a training run shows, with their titles."""
+
+def shown_scores() -> dict[str, str]:
+    """The scores that a training run shows, with their titles."""
+    return {score.name: score.title for score in SCORES.values() if score.in_training}
 
 
 @dataclass

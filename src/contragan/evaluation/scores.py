@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
-from contragan.core.registry import where
+from contragan.core.imports import where
 from contragan.core.words import shortened
 from contragan.evaluation.labels import by_class, class_counts
 from contragan.evaluation.reference import LabelledImages, shown_name

@@ -94,4 +94,11 @@ class Wasserstein(AdversarialSettings):
 if TYPE_CHECKING:
     AdversarialLoss = AdversarialSettings
 else:
-    AdversarialLoss = union("adversarial", Vanilla, LeastSquares, Hinge, Wasserstein)
+    AdversarialLoss = union(
+        "adversarial",
+        Vanilla,
+        LeastSquares,
+        Hinge,
+        Wasserstein,
+        base=AdversarialSettings,
+    )

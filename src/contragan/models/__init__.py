@@ -19,12 +19,14 @@ else:
         DCGANGeneratorConfig,
         ResGANGeneratorConfig,
         BigGANGeneratorConfig,
+        base=GeneratorSettings,
     )
     TrunkConfig = union(
         "trunks",
         DCGANTrunkConfig,
         ResGANTrunkConfig,
         BigGANTrunkConfig,
+        base=TrunkSettings,
     )
 
 __all__ = [

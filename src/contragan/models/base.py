@@ -16,26 +16,32 @@ from contragan.models.layers.normalization import TrunkNormalization
 
 
 class GeneratorSettings(Config, ABC):
-    """Settings of every generator, and how to build it.
-
-    The width of every layer is a multiple of ``channels``. ``attention_after_block`` counts
-    from 1. ``conditional: false`` is a generator that ignores labels. ``batch_norm_momentum`` is
-    that of batch norms with parameters of their own, ``conditional_batch_norm_momentum`` that of
-    batch norms driven by the label (and, in BigGAN, the latent). ``spectral_norm`` covers the gains
-    and biases of the latter unless ``conditional_batch_norm_spectral_norm`` is false.
-    """
+    """Settings that every generator has, and how to build it; a subclass adds its own."""
 
     kind: str
     latent_dim: PositiveInt
     """Number of latent coordinates (z)."""
+    conditional: bool
+    """Whether the generator sees labels."""
+
+    @abstractmethod
+    def check(self, resolution: int) -> None:
+        """Raises ValueError, with the reason and the fix, where this cannot be built."""
+
+    @abstractmethod
+    def build(self, resolution: int, image_channels: int, num_classes: int) -> Generator:
+        """A new generator of images (B, image_channels, resolution, resolution)."""
+
+
+class ConvolutionalGeneratorSettings(GeneratorSettings):
+    """Settings of DCGAN, ResGAN and BigGAN."""
+
     channels: PositiveInt
     """Width: every layer's channels are a multiple of this."""
     spectral_norm: bool
     """Whether weights are divided by their largest singular value."""
     attention_after_block: PositiveInt | None
     """Block, from 1, after which self-attention stands; null for none."""
-    conditional: bool
-    """Whether the generator sees labels."""
     batch_norm_eps: PositiveFloat
     """Added to the variance in batch norms."""
     batch_norm_momentum: PositiveFloat
@@ -50,26 +56,37 @@ class GeneratorSettings(Config, ABC):
         """What makes the layers of gains and biases."""
         return Layers(self.spectral_norm and self.conditional_batch_norm_spectral_norm)
 
+
+class TrunkSettings(Config, ABC):
+    """Settings that every discriminator trunk has, and how to build it; a subclass adds its own."""
+
+    kind: str
+    spectral_norm: bool
+    """Whether weights, the head's included, are divided by their largest singular value."""
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether an image's feature depends on the rest of its batch."""
+        return False
+
     @abstractmethod
     def check(self, resolution: int) -> None:
         """Raises ValueError, with the reason and the fix, where this cannot be built."""
 
     @abstractmethod
-    def build(self, resolution: int, image_channels: int, num_classes: int) -> Generator:
-        """A new generator of images (B, image_channels, resolution, resolution)."""
+    def build(self, resolution: int, image_channels: int) -> Trunk:
+        """A new trunk on images (B, image_channels, resolution, resolution)."""
 
 
-class TrunkSettings(Config, ABC):
-    """Settings of every discriminator trunk, and how to build it.
+class ConvolutionalTrunkSettings(TrunkSettings):
+    """Settings of the trunks of DCGAN, ResGAN and BigGAN.
 
-    ``normalization: batch`` uses ``batch_norm_*``; ``layer`` uses ``batch_norm_eps`` only.
+    The width of every layer is a multiple of ``channels``. ``normalization: batch`` uses
+    ``batch_norm_*``; ``layer`` uses ``batch_norm_eps`` only.
     """
 
-    kind: str
     channels: PositiveInt
     """Width: every layer's channels are a multiple of this."""
-    spectral_norm: bool
-    """Whether weights, the head's included, are divided by their largest singular value."""
     attention_after_block: PositiveInt | None
     """Block, from 1, after which self-attention stands; null for none."""
     normalization: TrunkNormalization
@@ -79,13 +96,9 @@ class TrunkSettings(Config, ABC):
     batch_norm_momentum: PositiveFloat = 0.1
     """Share of a new batch in the running statistics of batch norms."""
 
-    @abstractmethod
-    def check(self, resolution: int) -> None:
-        """Raises ValueError, with the reason and the fix, where this cannot be built."""
-
-    @abstractmethod
-    def build(self, resolution: int, image_channels: int) -> Trunk:
-        """A new trunk on images (B, image_channels, resolution, resolution)."""
+    @property
+    def has_batch_norm(self) -> bool:
+        return self.normalization == "batch"
 
 
 class Generator(nn.Module):

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from contragan.models.base import (
+    ConvolutionalGeneratorSettings,
+    ConvolutionalTrunkSettings,
     Generator,
-    GeneratorSettings,
     Trunk,
-    TrunkSettings,
     at_least_float32,
     check_attention,
     check_resolution,
@@ -32,7 +32,7 @@ WIDTHS: dict[int, tuple[float, ...]] = {
 """Generator widths from 4x4 upwards, in multiples of ``channels``; the trunk mirrors them."""
 
 
-class DCGANGeneratorConfig(GeneratorSettings):
+class DCGANGeneratorConfig(ConvolutionalGeneratorSettings):
     """Settings of :class:`DCGANGenerator`; ``channels: 64`` is the published width."""
 
     kind: Literal["dcgan"]
@@ -45,7 +45,7 @@ class DCGANGeneratorConfig(GeneratorSettings):
         return DCGANGenerator(self, resolution, image_channels, num_classes)
 
 
-class DCGANTrunkConfig(TrunkSettings):
+class DCGANTrunkConfig(ConvolutionalTrunkSettings):
     """Settings of :class:`DCGANTrunk`; ``channels: 64`` is the published width."""
 
     kind: Literal["dcgan"]

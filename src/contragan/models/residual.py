@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from contragan.models.base import (
+    ConvolutionalGeneratorSettings,
+    ConvolutionalTrunkSettings,
     Generator,
-    GeneratorSettings,
     Trunk,
-    TrunkSettings,
     at_least_float32,
     check_attention,
     check_resolution,
@@ -42,7 +42,7 @@ LAYOUTS = {
 }
 
 
-class ResidualGeneratorSettings(GeneratorSettings):
+class ResidualGeneratorSettings(ConvolutionalGeneratorSettings):
     """Settings of every residual generator."""
 
     def check(self, resolution: int) -> None:
@@ -51,7 +51,7 @@ class ResidualGeneratorSettings(GeneratorSettings):
         check_attention("generator", self.attention_after_block, widths)
 
 
-class ResidualTrunkSettings(TrunkSettings):
+class ResidualTrunkSettings(ConvolutionalTrunkSettings):
     """Adds to a trunk's settings whether shortcuts receive ReLU(x) (published) or x (BigGAN's
     authors); with a norm in the blocks they receive x either way."""
 
@@ -77,7 +77,7 @@ class ResidualGenerator(Generator):
 
     def __init__(
         self,
-        config: GeneratorSettings,
+        config: ConvolutionalGeneratorSettings,
         *,
         resolution: int,
         image_channels: int,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from contragan.core.config import Config
 from contragan.core.errors import UserError
 from contragan.features.extractor import Precision, Resize
 from contragan.metrics import ClassifierConfig, Metric
-from contragan.metrics.registry import METRICS
+from contragan.metrics.registry import METRICS, checked_name
 from contragan.models.batch_norm import BatchNormMode
 
-if TYPE_CHECKING:
-    MetricName = str
-else:
-    MetricName = Literal[tuple(METRICS)]
+MetricName = Annotated[str, AfterValidator(checked_name)]
 
 
 class EvaluationConfig(Config):

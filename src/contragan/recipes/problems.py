@@ -37,7 +37,8 @@ def explain(error: ValidationError, attempt: Attempt) -> str:
 
 
 def _explain(problem: Any, attempt: Attempt) -> str:
-    model, path, kinds = model_at([str(step) for step in problem["loc"]], attempt.model)
+    location = [str(step) for step in problem["loc"]]
+    model, path, kinds = model_at(location, attempt.model, attempt.given)
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
         valid = list(model.model_fields) if model else []
@@ -61,11 +62,13 @@ def _other_kind(problem: Any, attempt: Attempt) -> str | None:
     """Which keys go with a kind that an override chose, where those of another kind are there."""
     if problem["type"] not in {"missing", "extra_forbidden"} or len(problem["loc"]) < 3:
         return None
-    section, tag = str(problem["loc"][0]), str(problem["loc"][1])
+    section, tag, key = (str(step) for step in problem["loc"][:3])
     kind, earlier = (_kind(values.get(section)) for values in (attempt.given, attempt.before))
     if kind is None or kind == earlier:
         return None
-    model, _, _ = model_at([section, tag, ""], attempt.model)
+    if problem["type"] == "extra_forbidden" and key not in (attempt.before.get(section) or {}):
+        return None  # not left over from the earlier kind, but given
+    model, _, _ = model_at([section, tag, ""], attempt.model, attempt.given)
     if model is None:
         return None
     needed = [name for name, field in model.model_fields.items() if field.is_required()]

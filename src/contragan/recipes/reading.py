@@ -10,6 +10,8 @@ import yaml
 from pydantic import BaseModel
 
 from contragan.core.errors import UserError
+from contragan.core.imports import import_class
+from contragan.core.registry import IMPORTED
 
 
 class Loader(yaml.SafeLoader):
@@ -58,10 +60,10 @@ def _as_written(node: yaml.Node, path: tuple[str, ...]) -> None:
 
 
 def model_at(
-    location: list[str], root: type[BaseModel]
+    location: list[str], root: type[BaseModel], given: dict[str, Any]
 ) -> tuple[type[BaseModel] | None, list[str], list[str]]:
     """The model whose key a pydantic error location names, the path without union tags, and the
-    tags to choose from where the path ends in a union."""
+    tags to choose from where the path ends in a union; ``given`` are the settings refused."""
     model: type[BaseModel] | None = root
     path: list[str] = []
     candidates: dict[str, type[BaseModel]] = {}
@@ -70,6 +72,9 @@ def model_at(
         if inside is not None:  # a list's index, or a mapping's key
             model, inside = inside, None
             path.append(step)
+            continue
+        if step == IMPORTED:
+            model, candidates = import_class(_at(path, given)["kind"], BaseModel), {}
             continue
         if step in candidates:  # a union's tag, which the recipe's own path does not hold
             model, candidates = candidates[step], {}
@@ -86,6 +91,12 @@ def model_at(
         elif step == location[-1]:
             model = parent
     return model, path, list(candidates)
+
+
+def _at(path: list[str], values: Any) -> Any:
+    for step in path:
+        values = values[int(step)] if isinstance(values, list) else values[step]
+    return values
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from contragan.augmentation import AugmentationConfig
 from contragan.core.config import Config
 from contragan.core.errors import UserError
+from contragan.core.imports import is_import_path
 from contragan.data import DataConfig
 from contragan.losses.adversarial import AdversarialLoss
 from contragan.losses.regularizers import RegularizerConfig
@@ -143,6 +144,14 @@ class Recipe(Config):
         """Whether a single class is too few: a network sees labels."""
         return self.generator.conditional or self.conditioning.reads_labels
 
+    @property
+    def import_paths(self) -> list[str]:
+        """Import paths that the recipe names, of kinds and metrics: code beside this package."""
+        names = [self.generator.kind, self.discriminator.kind, self.conditioning.kind]
+        names += [self.adversarial.kind, *(one.kind for one in self.regularizers)]
+        names += [] if self.augmentation is None else [self.augmentation.kind]
+        return [name for name in (*names, *self.evaluation.metrics) if is_import_path(name)]
+
     @model_validator(mode="after")
     def _networks_fit(self) -> Recipe:
         self.generator.check(self.data.resolution)
@@ -185,7 +194,7 @@ def check_combination(recipe: Recipe) -> None:
         if kinds.count(kind) > 1:
             raise ValueError(f"regularizer {kind} is listed {kinds.count(kind)} times; keep one")
     for regularizer in recipe.regularizers:
-        if regularizer.needs_independent_samples and recipe.discriminator.normalization == "batch":
+        if regularizer.needs_independent_samples and recipe.discriminator.has_batch_norm:
             raise ValueError(
                 f"regularizer {regularizer.kind} takes the gradient of each image's own score, but "
                 "with batch norm a score depends on the whole batch; set "
@@ -238,6 +247,8 @@ def parse_recipe(text: str, name: str, overrides: list[str] | None = None) -> Re
     except ValidationError as error:
         attempt = Attempt(Recipe, name, before, raw)
         raise UserError(f"recipe {name}: {explain(error, attempt)}") from error
+    except UserError as error:  # an import path that leads nowhere
+        raise UserError(f"recipe {name}: {error}") from error
     except (TypeError, ValueError, RecursionError) as error:  # from JSON: a date, or a cycle
         raise UserError(
             f"recipe {name}: a value has a type that a recipe cannot hold ({error})"

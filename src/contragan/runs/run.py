@@ -71,6 +71,15 @@ class Run:
     def samples(self) -> Path:
         return self.path / "samples"
 
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the run was made with, from ``environment.json``; empty where it cannot be read."""
+        try:
+            found = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def write(self, environment: dict[str, Any]) -> None:
         """Make the folder and write everything that does not change during training.
 

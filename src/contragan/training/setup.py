@@ -18,6 +18,7 @@ from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import check_writable
 from contragan.core.fonts import illegible
+from contragan.core.imports import source_of
 from contragan.core.pictures import GRID_ROWS
 from contragan.core.processes import Ranks
 from contragan.data import ImageDataset, describe_classes
@@ -227,8 +228,8 @@ def bf16_is_fast(device: torch.device) -> bool:
     return supported
 
 
-def environment(fabric: Fabric) -> dict[str, Any]:
-    """What a run was made with."""
+def environment(fabric: Fabric, recipe: Recipe) -> dict[str, Any]:
+    """What a run was made with; ``imported`` has the files of import paths in its recipe."""
     packages = ("contragan", "torch", "torchvision", "lightning", "numpy")
     return {
         "python": platform.python_version(),
@@ -240,4 +241,15 @@ def environment(fabric: Fabric) -> dict[str, Any]:
         "num_threads": torch.get_num_threads(),
         "precision": str(fabric._precision.precision),
         "packages": {name: version(name) for name in packages},
+        "imported": {path: source_of(path) for path in recipe.import_paths},
     }
+
+
+def changed_code(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """A line on each file of an import path that is not as it was; of two environments."""
+    before = earlier.get("imported", {})
+    return [
+        f"note: {path} was trained with another version of {facts['file']}"
+        for path, facts in now["imported"].items()
+        if path in before and before[path].get("sha256") != facts.get("sha256")
+    ]

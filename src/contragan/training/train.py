@@ -11,7 +11,7 @@ from contragan.core.errors import UserError
 from contragan.core.pictures import GRID_ROWS, labelled_grid, save_image
 from contragan.core.processes import share_buffers, world_size
 from contragan.data import BatchSource, LabelSampler
-from contragan.evaluation.evaluator import SHOWN, Evaluator
+from contragan.evaluation.evaluator import Evaluator, shown_scores
 from contragan.evaluation.record import metric_lines
 from contragan.models import Generator
 from contragan.recipes.gan import GAN, build
@@ -29,7 +29,7 @@ from contragan.training.objective import Objective
 from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
 from contragan.training.room import check_room, memory_explained
-from contragan.training.setup import Request, Setup, StepKind, environment, set_up
+from contragan.training.setup import Request, Setup, StepKind, changed_code, environment, set_up
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 
@@ -144,7 +144,10 @@ def claim(setup: Setup, loop: Loop) -> None:
     """Write the run's folder, now that everything about the request has been checked."""
     run = setup.run
     if setup.fabric.global_rank == 0:
-        run.write(environment(setup.fabric))
+        known = environment(setup.fabric, run.recipe)
+        for line in changed_code(run.environment, known):
+            note(setup.console, line)
+        run.write(known)
         loop.log = MetricsLog(run.path, loop.iteration, evaluated=loop.evaluated)
         loop.mark_best()
     setup.fabric.barrier()
@@ -252,7 +255,8 @@ def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
 def score(evaluator: Evaluator, iteration: int) -> Score:
     """Evaluate, each process its share, and return what the loop needs of the record."""
     record = evaluator(iteration)
-    shown = {title: record.values[name] for name, title in SHOWN.items() if name in record.values}
+    titles = shown_scores()
+    shown = {titles[name]: value for name, value in record.values.items() if name in titles}
     lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
     # No warnings at iteration 0: every untrained generator fails these checks.
     warnings = record.warnings if iteration else ()

@@ -28,6 +28,7 @@ else:
         BalancedConsistency,
         LatentConsistency,
         LatentOptimization,
+        base=Regularizer,
     )
 
 __all__ = ["Context", "DiscriminatorContext", "Players", "Regularizer", "RegularizerConfig"]

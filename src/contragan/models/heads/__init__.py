@@ -31,6 +31,7 @@ else:
         PairConfig,
         TripletConfig,
         NPairConfig,
+        base=ConditioningSettings,
     )
 
 __all__ = [

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from contragan.core.registry import short
 from contragan.core.transforms import Transform
 from contragan.core.types import DiscriminatorOutput, Terms
 from contragan.losses.base import EmbeddingLoss
@@ -53,7 +54,7 @@ class EmbeddingHead(Conditioning):
 
     The projection head is one linear layer, or two with a ReLU between (``"mlp"``). The D step
     takes the loss on real images, the G step on generated ones (Kang and Park 2020, Algorithm 1).
-    Its term is named after the settings' ``kind``.
+    Its term is named after the settings' ``kind``, without the module of an import path.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class EmbeddingHead(Conditioning):
     def embedding_loss(self, output: DiscriminatorOutput) -> Terms:
         """The loss of one step's images by name, before ``weight``."""
         partner = None if self.loss.partner == "none" else getattr(output, self.loss.partner)
-        return {self.settings.kind: self.loss(output.embedding, partner, output.label)}
+        return {short(self.settings.kind): self.loss(output.embedding, partner, output.label)}
 
     def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Terms:
         return self._weighted(real)
