@@ -19,8 +19,8 @@ class DiffAugmentConfig(AugmentationSettings):
 
     kind: Literal["diff_augment"]
     policy: tuple[Policy, ...] = ("color", "translation", "cutout")
-    """Transformations, in this order: color, translation, cutout. By default all three, as published
-    for few images."""
+    """Transformations, in this order: color, translation, cutout; by default all three, as in the
+    paper on few images."""
 
     def build(self, device: torch.device) -> DiffAugment:
         return DiffAugment(self.policy)
