@@ -54,9 +54,9 @@ def test_settings_for_kinds_come_in_their_order_and_a_cell_s_last() -> None:
     ]
     projection, contrastive = plan(study(scales=scales, cells=cells), "tiny")
     assert projection.recipe.training.batch_size == 16
-    assert projection.recipe.generator.channels == 8
+    assert projection.recipe.generator.model_dump()["channels"] == 8
     assert projection.recipe.data.resolution == 16
-    assert projection.recipe.discriminator.channels == 24
+    assert projection.recipe.discriminator.model_dump()["channels"] == 24
     assert projection.recipe.training.total_iterations == 6
     assert contrastive.recipe.conditioning.model_dump()["embedding_dim"] == 16
     assert contrastive.recipe.training.total_iterations == 7
