@@ -18,10 +18,12 @@ from rich.console import Console
 
 from contragan import cli
 from contragan.core import parent
+from contragan.core.errors import UserError
 from contragan.runs.checkpoint import verify
 from contragan.studies import jobs
 from contragan.studies.launch import run_study
 from contragan.studies.prepare import StudyRequest
+from contragan.studies.ray_jobs import make_run
 from contragan.studies.record import read_record
 from contragan.studies.state import is_locked, saved_iteration
 
@@ -156,6 +158,14 @@ def test_a_cluster_that_cannot_be_used_is_one_line(
     assert code == 2
     assert errors.startswith("error: --on slurm: give ray or ray://HOST:PORT")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_machine_that_does_not_see_the_study_says_so(tmp_path: Path) -> None:
+    """A task of a cluster whose machines do not share the disk."""
+    words = ["train", str(tmp_path / "recipe.yaml")]
+    with pytest.raises(UserError, match=r"does not see .*recipe\.yaml: put the study and its runs"):
+        make_run(words, str(tmp_path / "run"), str(tmp_path / "run.log"), {})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -174,8 +174,9 @@ class RayHandle:
         except self._ray.exceptions.TaskCancelledError:
             return None if is_locked(self._job.folder) else _STOPPED
         except self._ray.exceptions.RayError as error:
-            refused = isinstance(getattr(error, "cause", None), UserError)
-            self._tell(_last_line(error))
+            cause = getattr(error, "cause", None)
+            refused = isinstance(cause, UserError)
+            self._tell(str(cause) if refused else _last_line(error))
             return BAD_INPUT if refused else _LOST
 
     def _tell(self, line: str) -> None:
