@@ -3,14 +3,19 @@
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 from contragan import cli
-from contragan.bench.measure import BenchRequest, bench_batches
+from contragan.bench.measure import TURN, BenchRequest, bench_batches
 from contragan.bench.memory import check_memory, estimate_memory
 from contragan.core.errors import UserError
 from contragan.recipes.schema import load_recipe
@@ -31,6 +36,7 @@ def test_figures_are_possible(
             cli.main()
     assert ended.value.code == 0
     said = capsys.readouterr().out
+    assert said.startswith("measuring digits/contragan")
     assert "plain step" in said
     assert "GFLOP/s" in said
     assert re.search(r"\d+ others", said)
@@ -51,6 +57,8 @@ def test_figures_are_possible(
         assert result["images_per_second"] == pytest.approx(
             2 * result["batch_size"] * result["iterations_per_second"]
         )
+        whole = 1200 * sum(split.values())
+        assert (result["total_iterations"], result["run_seconds"]) == (1200, pytest.approx(whole))
         operators = {operator["name"]: operator for operator in result["operators"]}
         assert operators["convolution_backward"]["calls"] > 10
         seconds = [operator["seconds"] for operator in result["operators"]]
@@ -58,6 +66,48 @@ def test_figures_are_possible(
         assert sum(split.values()) / 5 < sum(seconds) < 20 * sum(split.values())
         # Folding takes multiplications away, and the G step forgoes D's weight gradients.
         assert result["flops_per_iteration"] < result["reference_flops_per_iteration"]
+
+
+@pytest.mark.parametrize("profile", [True, False])
+def test_progress_counts_every_iteration(tiny: list[str], profile: bool) -> None:
+    request = BenchRequest(
+        "digits/contragan",
+        load_recipe("digits/contragan", [*tiny, "training.batch_size=4"]),
+        iterations=TURN + 1,
+        profile=profile,
+    )
+    seen: list[tuple[int, int]] = []
+    with pytest.MonkeyPatch.context() as patch:
+
+        @contextmanager
+        def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+            yield lambda stage, done, total: seen.append((done, total))
+
+        patch.setattr("contragan.bench.measure.progress_bar", progress_bar)
+        list(bench_batches(request, None, Console(quiet=True)))
+    total = request.all_iterations
+    assert seen == [(done + 1, total) for done in range(total)]
+
+
+def test_unreadable_images_are_left_out_on_demand(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    for index in range(24):
+        file = tmp_path / "data" / "ab"[index % 2] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(file)
+    file.write_bytes(b"no image")
+    report = tmp_path / "report.tsv"
+    recipe = load_recipe("folder/contragan-32", [*tiny[:4], "training.batch_size=4"])
+    request = BenchRequest("x", recipe, data=tmp_path / "data", iterations=1, report=report)
+    with pytest.raises(UserError, match="unreadable image"):
+        list(bench_batches(request, None, Console(quiet=True)))
+    assert report.read_text().splitlines()[1].startswith(f"{file}\t")
+    request = replace(request, skip_unreadable=True)
+    (result,) = bench_batches(request, None, Console(width=500))
+    assert not result.synthetic
+    assert f"left out: 1 unreadable image, the first is {file}" in capsys.readouterr().out
 
 
 def test_profiled_iterations_are_not_counted(tiny: list[str]) -> None:

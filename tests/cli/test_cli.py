@@ -307,6 +307,7 @@ def test_a_reader_that_leaves_ends_training_with_a_checkpoint(
     )
     assert process.stdout is not None
     assert process.stderr is not None
+    assert process.stdout.readline().startswith("training digits/contragan in ")
     assert "10 classes" in process.stdout.readline()
     assert process.stdout.readline().startswith("2/100000 ")
     process.stdout.close()

@@ -90,3 +90,21 @@ def test_a_terminal_shows_the_last_terms_and_scores(clock: Clock) -> None:
     # The panel takes the place of lines.
     assert "left  d/adversarial" not in file.getvalue()
     assert "evaluated" not in file.getvalue()
+
+
+def test_no_name_is_cut_however_many_terms_there_are(clock: Clock) -> None:
+    terms = ("adversarial", "contrastive", "class", "real_consistency", "fake_consistency")
+    values = {f"{side}/{term}": -1.25 for side in "dg" for term in terms}
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, color_system=None)
+    display = Display(console, 100_000)
+    with display.open():
+        display.log(500, values, speed=2.5)
+        display.evaluated({"Fréchet distance": 12.34567, "class accuracy": 0.5}, ())
+        clock.now += 2
+        display.step(500)
+    last = file.getvalue().rpartition("iteration 500/100000")[2]
+    assert "…" not in last
+    for name in values:
+        assert f"{name} -1.250" in last
+    assert "class accuracy 0.5" in last

@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
+from contragan.bench.images import synthetic, synthetic_count, training_images
 from contragan.bench.memory import check_memory, forget_peak, peak_memory
 from contragan.bench.profile import Operator, operators
 from contragan.bench.reference import ReferenceStep, reference_step
 from contragan.bench.result import BenchResult, Times
 from contragan.core.allocation import keep_freed_memory
-from contragan.core.console import note
+from contragan.core.console import note, progress_bar
 from contragan.core.errors import UserError
-from contragan.data import DataConfig, ImageDataset, load_dataset
+from contragan.data import ImageDataset
 from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe
 from contragan.runs.run import DatasetFacts, Run
@@ -33,8 +33,6 @@ from contragan.training.train import make_step
 
 CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet": 1000}
 """Number of classes of synthetic data, where it is not ten."""
-
-SYNTHETIC_BATCHES = 4
 
 TURN = 5
 """Iterations that a step makes before it is the other's turn."""
@@ -56,6 +54,20 @@ class BenchRequest:
     seed: int = 0
     step: StepKind = "eager"
     profile: bool = False
+    skip_unreadable: bool = False
+    report: Path | None = None
+
+    @property
+    def warmups(self) -> int:
+        """Iterations of our step before the measurement."""
+        return max(self.warmup, WARMUP + 1)
+
+    @property
+    def all_iterations(self) -> int:
+        """Iterations of both steps, counted or not; each turn begins with one that is not."""
+        turns = -(-self.iterations // TURN)
+        profiled = (PROFILED + 1) * self.profile
+        return self.warmups + self.warmup + 2 * (self.iterations + turns) + profiled
 
 
 class Clock:
@@ -79,11 +91,19 @@ class Clock:
 class Runner:
     """Runs whole iterations of a step as the training loop does, and keeps their times.
 
-    ``keeps_memory`` says whether it runs with the allocator's setting that training has.
+    ``keeps_memory`` says whether it runs with the allocator's setting that training has, and
+    ``tick`` is called after each iteration.
     """
 
-    def __init__(self, step: Step, ema: EMA | None, keeps_memory: bool = True) -> None:
+    def __init__(
+        self,
+        step: Step,
+        ema: EMA | None,
+        keeps_memory: bool = True,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self.keeps_memory = keeps_memory
+        self.tick = tick
         self.step = step
         self.ema = ema
         self.times = Times()
@@ -143,6 +163,7 @@ class Runner:
         times.generator.append(generator)
         times.ema.append(end - mark)
         times.total.append(end - start)
+        self.tick()
 
     def flops(self) -> int:
         """Floating-point operations of an iteration's steps, counted in one of each."""
@@ -167,14 +188,28 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
         UserError: bad data, or more memory needed than is free.
     """
     setup, estimate = set_up(request, console)
+    with progress_bar(console) as progress:
+        return _measure(request, setup, estimate, progress)
+
+
+def _measure(
+    request: BenchRequest, setup: Setup, estimate: int, progress: Callable[[str, int, int], None]
+) -> BenchResult:
     training, fabric, device = request.recipe.training, setup.fabric, setup.fabric.device
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress("measuring, iterations", done, request.all_iterations)
+
     forget_peak(device)
-    ours = Runner(*our_step(setup, request.seed, request.step))
+    ours = Runner(*our_step(setup, request.seed, request.step), tick=tick)
     flops = ours.flops()  # counted first: a captured step's operations are not seen later
-    for _ in range(max(request.warmup, WARMUP + 1)):
+    for _ in range(request.warmups):
         ours.iterate()
     peak = peak_memory(device)
-    plain = Runner(plain_step(ours.step, setup), None, keeps_memory=False)
+    plain = Runner(plain_step(ours.step, setup), None, keeps_memory=False, tick=tick)
     plain.turn(request.warmup - 1)
     reference_flops = plain.flops()
     ours.times, plain.times = Times(), Times()
@@ -204,6 +239,7 @@ def bench(request: BenchRequest, console: Console) -> BenchResult:
         synthetic=request.data is None,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         threads=torch.get_num_threads(),
+        total_iterations=training.total_iterations,
         operators=found,
     )
 
@@ -221,12 +257,16 @@ def set_up(request: BenchRequest, console: Console) -> tuple[Setup, int]:
         note(console, "note: this machine has no bf16 arithmetic of its own, measuring in fp32")
     num_classes = len(recipe.data.classes or ()) or CLASSES.get(recipe.data.kind, 10)
     if request.data is None:
-        pixels = _synthetic_count(recipe) * recipe.data.channels * recipe.data.resolution**2
+        pixels = synthetic_count(recipe) * recipe.data.channels * recipe.data.resolution**2
         estimate = check_memory(recipe, num_classes, device, pixels)
         dataset = synthetic(recipe, num_classes)
     else:
-        dataset = load_dataset(
-            recipe.data, "train", root=request.data, needs_classes=recipe.needs_classes
+        dataset = training_images(
+            recipe,
+            request.data,
+            console,
+            skip_unreadable=request.skip_unreadable,
+            report=request.report,
         )
         estimate = check_memory(recipe, dataset.num_classes, device, 0)
     return Setup(fabric, _run(request, dataset), dataset, dataset, None, console), estimate
@@ -287,22 +327,6 @@ def matmul_rate(step: Step, repeats: int = 5) -> float:
         left @ right
         seconds = min(Clock(device).of(lambda: left @ right) for _ in range(repeats))
     return 2 * size**3 / seconds
-
-
-def _synthetic_count(recipe: Recipe) -> int:
-    return SYNTHETIC_BATCHES * recipe.training.batch_size
-
-
-def synthetic(recipe: Recipe, num_classes: int) -> ImageDataset:
-    """Noise of the recipe's shape, every class equally often: a few batches, in memory."""
-    data: DataConfig = recipe.data
-    random = np.random.default_rng(0)
-    count = max(_synthetic_count(recipe), num_classes)
-    side = data.resolution
-    images = random.integers(0, 256, (count, side, side, data.channels), dtype=np.uint8)
-    names = tuple(str(index) for index in range(num_classes))
-    labels = np.arange(count, dtype=np.int64) % num_classes
-    return ImageDataset(images, labels, names, "synthetic", "synthetic images", "train")
 
 
 def _run(request: BenchRequest, dataset: ImageDataset) -> Run:

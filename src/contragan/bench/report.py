@@ -6,6 +6,7 @@ from rich.table import Table
 
 from contragan.bench.profile import Operator
 from contragan.bench.result import BenchResult
+from contragan.training.forecast import duration
 
 
 def to_table(result: BenchResult) -> Table:
@@ -37,6 +38,8 @@ def to_table(result: BenchResult) -> Table:
     table.add_section()
     table.add_row("iterations/s", f"{values['iterations_per_second']:.4g}", "", "")
     table.add_row("real images/s", f"{values['images_per_second']:.4g}", "", "")
+    length = f"{result.total_iterations:,} iterations"
+    table.add_row("a whole run", f"about {duration(result.run_seconds)}", "", length)
     table.add_row("achieved", gigaflops(result.flops_per_second), "", "")
     share = result.flops_per_second / result.matmul_flops_per_second
     table.add_row(

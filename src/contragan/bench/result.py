@@ -45,6 +45,8 @@ class BenchResult:
     synthetic: bool
     device: str
     threads: int
+    total_iterations: int
+    """Of a whole run of the recipe."""
     operators: list[Operator] = field(default_factory=list)
     """Where the time of an iteration goes, if that was asked for."""
 
@@ -80,6 +82,11 @@ class BenchResult:
         return 1 / median(self.times.total)
 
     @property
+    def run_seconds(self) -> float:
+        """What all iterations of a whole run would take here; evaluations are not counted."""
+        return self.total_iterations * fmean(self.times.total)
+
+    @property
     def flops_per_second(self) -> float:
         """What our steps achieve, counting the operations that they make."""
         return self.flops / self.step_seconds
@@ -108,6 +115,8 @@ class BenchResult:
             "d_speedup": self.reference_d_step_seconds / self.d_step_seconds,
             "g_speedup": self.reference_g_step_seconds / self.g_step_seconds,
             "iterations_per_second": self.iterations_per_second,
+            "total_iterations": self.total_iterations,
+            "run_seconds": self.run_seconds,
             "images_per_second": self.images * self.iterations_per_second,
             "split_seconds": self.split_seconds(),
             "outside_steps_share": self.outside_steps_share,

@@ -11,14 +11,18 @@ from contragan.cli.options import (
     JsonFile,
     Overrides,
     Recipe,
+    Report,
+    SkipUnreadable,
     StepOption,
     expanded_path,
     recipe_name,
+    refuse_options,
 )
 from contragan.core.files import check_writable, write_text
 
 
 def bench(
+    context: typer.Context,
     recipe: Recipe,
     data: Annotated[
         Path | None,
@@ -35,21 +39,38 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Show what operators our step spends its time in.")
     ] = False,
+    skip_unreadable: SkipUnreadable = False,
+    report: Report = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Measure a recipe's training step against a plain one, and against this machine."""
+    """Measure a recipe's training step against a plain one, and against this machine.
+
+    Estimates from it how long a whole run takes here; evaluations are not counted.
+    """
     import json
+
+    from contragan.core.console import make_console, note
+
+    console = make_console()
+    if data is None:
+        refuse_options(context, {"skip_unreadable", "report"}, "without --data")
+    note(console, f"measuring {recipe}: this may take minutes")  # before slow imports
 
     from contragan.bench.measure import BenchRequest, bench_batches
     from contragan.bench.report import operators_table, to_table
-    from contragan.core.console import make_console
     from contragan.recipes.schema import load_recipe
 
-    console = make_console()
     if json_file is not None:
         check_writable(json_file.parent, "--json in")
     request = BenchRequest(
-        recipe, load_recipe(recipe, overrides), data, iterations, step=step, profile=profile
+        recipe,
+        load_recipe(recipe, overrides),
+        data,
+        iterations,
+        step=step,
+        profile=profile,
+        skip_unreadable=skip_unreadable,
+        report=report,
     )
     results = []
     for result in bench_batches(request, batches, console):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -44,14 +45,35 @@ def note(console: Console, text: str) -> None:
     console.print(readable, highlight=False, markup=False, soft_wrap=True)
 
 
+FIRST_LINE, NEXT_LINES = 15.0, 60.0
+"""Seconds after which work that goes to a file instead of a terminal says how far it is."""
+
+
+class ProgressLines:
+    """Prints how far a stage is: first after some seconds, so that quick work says nothing."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._due = time.monotonic() + FIRST_LINE
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now >= self._due and done < total:
+            self._due = now + NEXT_LINES
+            note(self._console, f"{stage}: {done:,} of {total:,}")
+
+
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """Yield what shows a stage's progress: called with its name, how much is done, and of how much.
 
-    Without a terminal it shows nothing.
+    Without a terminal it prints a line now and then, see :class:`ProgressLines`.
     """
-    if not console.is_terminal or console.quiet:
+    if console.quiet:
         yield lambda stage, done, total: None
+        return
+    if not console.is_terminal:
+        yield ProgressLines(console)
         return
     tasks: dict[str, TaskID] = {}
     with Progress(console=console, transient=True) as bar:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -110,9 +112,8 @@ class Display:
         self._bar.update(self._task, completed=self.iteration, status=status)
         panel = Table.grid(padding=(0, 3))
         panel.add_row(self._bar)
-        losses = Table.grid(padding=(0, 3))
         values = {name: f"{value:.3f}" for name, value in self.terms.items()}
         values |= {name: f"{value:.4g}" for name, value in self.scores.items()}
-        losses.add_row(*(f"[dim]{name}[/dim] {value}" for name, value in values.items()))
-        panel.add_row(losses)
+        shown = [f"[dim]{escape(name)}[/dim] {value}" for name, value in values.items()]
+        panel.add_row(Columns(shown, padding=(0, 3)))  # as many lines as they take
         self._live.update(panel)

@@ -95,6 +95,11 @@ def set_up(request: Request, console: Console) -> Setup:
     fabric = start_processes(request, console)
     if fabric.global_rank > 0:
         console.quiet = True
+    note(
+        console,
+        f"training {request.name} in {request.folder}: seed {request.seed}, {fabric.device}, "
+        f"{request.recipe.training.total_iterations:,} iterations",
+    )
     lock = RunLock(request.folder)
     try:
         earlier = on_first(fabric, lambda: take_folder(request, lock, console))
