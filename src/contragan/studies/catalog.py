@@ -16,6 +16,7 @@ from contragan.core.files import read_text
 from contragan.recipes.catalog import nearest
 from contragan.recipes.problems import Attempt, explain
 from contragan.recipes.reading import parse_yaml
+from contragan.studies.scales import with_scales
 from contragan.studies.schema import Study
 
 ENDINGS = (".yaml", ".yml")
@@ -63,6 +64,7 @@ def parse_study(text: str, where: str) -> Study:
     raw = parse_yaml(text, where)
     if not isinstance(raw, dict):
         raise UserError(f"{where} is not a mapping of settings")
+    raw = with_scales(raw, where)
     try:
         # By way of JSON, so that strict types still take a list for a tuple.
         return Study.model_validate_json(json.dumps(raw), strict=True)

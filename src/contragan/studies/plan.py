@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contragan.core.errors import UserError
 from contragan.core.registry import kind_of
-from contragan.recipes.catalog import nearest
+from contragan.recipes.catalog import nearest, recipe_names
 from contragan.recipes.reading import models_in
 from contragan.recipes.schema import Recipe, load_recipe
 from contragan.studies.record import RecordedRun
@@ -57,7 +57,7 @@ def plan(study: Study, scale_name: str, seeds: int | None = None) -> list[Planne
     """All runs of a study at a scale, the first seed of every cell before the second.
 
     A scale's own settings come first, in the order of their keys, then the cell's. ``seeds`` None
-    means as many as the scale says.
+    means as many as the scale says, or the cell where it has fewer.
 
     Raises:
         UserError: an unknown recipe, setting or kind, in which cell or scale.
@@ -72,6 +72,7 @@ def plan(study: Study, scale_name: str, seeds: int | None = None) -> list[Planne
         PlannedRun(_recorded(cell, recipe, seed), recipe)
         for seed in range(scale.seeds if seeds is None else seeds)
         for cell, recipe in recipes
+        if seeds is not None or cell.seeds is None or seed < cell.seeds
     ]
 
 
@@ -85,8 +86,8 @@ def distinct(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
 
 def settings_of(cell: Cell, scale: Scale, recipe: Recipe) -> list[str]:
     """What a cell changes of its ``recipe`` at a scale, as ``--set`` takes it."""
-    kinds = {EVERY, *(getattr(recipe, part).kind for part in FROM_KIND)}
-    settings = [s for key, values in scale.settings.items() if key in kinds for s in values]
+    keys = {EVERY, cell.recipe, *(getattr(recipe, part).kind for part in FROM_KIND)}
+    settings = [s for key, values in scale.settings.items() if key in keys for s in values]
     return [*settings, *cell.settings]
 
 
@@ -119,10 +120,11 @@ def _check_kinds(scale: Scale, name: str) -> None:
             for variant in models_in(Recipe.model_fields[part].annotation)
             if (kind := kind_of(variant)) is not None
         ),
+        *recipe_names(),
     ]
     for key in scale.settings:
         if key not in known:
             raise UserError(
-                f"scale {name} has settings for '{key}', which is not {EVERY} or a kind of data "
-                f"set, generator or conditioning{nearest(key, known)}"
+                f"scale {name} has settings for '{key}', which is not {EVERY}, a kind of data "
+                f"set, generator or conditioning, or a packaged recipe{nearest(key, known)}"
             )
