@@ -1,0 +1,122 @@
+"""One page per study for people: what was asked, how it was made, what came out, and pictures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contragan.core.errors import UserError
+from contragan.core.files import whole, write_text
+from contragan.studies import render
+from contragan.studies.record import pool_of
+from contragan.studies.results import Results
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+WIDTH, HEADING, GAP = 1440, 28, 16
+
+MOST_ABREAST = 3
+"""Pictures beside each other."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A run's last grid of samples, and which cell's it is."""
+
+    title: str
+    file: Path
+
+
+def write_page(results: Results, out: Path, to: Path) -> list[Path]:
+    """Write ``to``, the CSV of its runs beside it, and a picture where runs have samples.
+
+    Raises:
+        UserError: no run is done yet, ``to`` does not end in .md, or it cannot be written.
+    """
+    if to.suffix != ".md":
+        raise UserError(f"--to {to}: give a name that ends in .md")
+    if not results.done:
+        raise UserError(f"no run of {results.record.title} is done: see contragan study status")
+    written = [to, to.with_suffix(".csv")]
+    write_text(written[1], render.to_csv(results))
+    picture = None
+    if grids := sample_grids(results, out):
+        picture = to.with_suffix(".jpg")
+        with whole(picture) as temporary, temporary.open("wb") as file:
+            side_by_side(grids).save(file, format="JPEG", quality=88)
+        written.append(picture)
+    write_text(to, page(results, out, written[1].name, None if picture is None else picture.name))
+    return written
+
+
+def page(results: Results, out: Path, data: str, picture: str | None) -> str:
+    """The page's Markdown; ``data`` and ``picture`` are files beside it."""
+    record, scale = results.record, results.record.study.scales[results.record.scale]
+    command = ["contragan", "study", "run", record.name, "--scale", record.scale]
+    if record.seeds != scale.seeds:
+        command += ["--seeds", str(record.seeds)]
+    for kind in sorted({run.data for run in record.runs} & record.data.keys()):
+        command += ["--data", f"{kind}=DATA"]
+    seeds = sorted({run.run.seed for run in results.done})
+    source = f" ({record.study.paper})" if record.study.paper else ""
+    body = render.to_markdown(results).split("\n", 1)
+    lines = [
+        body[0],
+        "",
+        f"{record.study.question}{source}",
+        "",
+        f"    {shlex.join(command)}",
+        f"    contragan study table {out.name}",
+        "",
+        f"Seeds {', '.join(map(str, seeds))}. Every run's scores: [{data}]({data}).",
+        body[1].rstrip("\n"),
+    ]
+    if picture is not None:
+        lines += ["", "## Pictures", "", f"![the last samples of each cell]({picture})", ""]
+        lines.append("The last samples of each cell's first seed, one row per class asked for.")
+    return "\n".join(lines) + "\n"
+
+
+def sample_grids(results: Results, out: Path) -> list[Grid]:
+    """The last samples of the first run of each cell that is done and has any."""
+    pool = pool_of(results.record, out)
+    found = []
+    for cell in results.cells:
+        for run in cell.runs:
+            files = sorted((pool / run.run.name / "samples").glob("step-*.png"))
+            if run.done and files:
+                found.append(Grid(f"{cell.cell.label}, seed {run.run.seed}", files[-1]))
+                break
+    return found
+
+
+def side_by_side(grids: Sequence[Grid]) -> Image.Image:
+    """The grids beside each other with their titles, as large as fits a page."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    from contragan.core.fonts import font_for
+
+    abreast = min(len(grids), 2 if len(grids) in {2, 4} else MOST_ABREAST)
+    width = (WIDTH - GAP * (abreast - 1)) // abreast
+    pictures = []
+    for grid in grids:
+        with Image.open(grid.file) as picture:
+            scale = min(width / picture.width, 2.0)
+            size = (round(picture.width * scale), round(picture.height * scale))
+            pictures.append(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    rows = [range(i, min(i + abreast, len(grids))) for i in range(0, len(grids), abreast)]
+    heights = [HEADING + max(pictures[i].height for i in row) + GAP for row in rows]
+    sheet = Image.new("RGB", (width * abreast + GAP * (abreast - 1), sum(heights)), "white")
+    draw, top = ImageDraw.Draw(sheet), 0
+    for row, height in zip(rows, heights, strict=True):
+        for place, index in enumerate(row):
+            left, title = place * (width + GAP), grids[index].title
+            font = font_for(title, 18) or ImageFont.load_default(size=18)
+            draw.text((left + 4, top + 4), title, (32, 32, 32), font=font)
+            sheet.paste(pictures[index], (left, top + HEADING))
+        top += height
+    return sheet
