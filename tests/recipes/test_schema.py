@@ -96,7 +96,7 @@ def test_classes_are_called_what_is_written(override: str, tmp_path: Path) -> No
         (
             "augmentation.kind=ada",
             "augmentation.kind=ada needs the keys groups, target, ramp_images, interval: "
-            "start from digits/contragan-ada, which has it, or take its settings over: "
+            "start from digits/biggan-ada, which has it, or take its settings over: "
             "--set 'augmentation={kind: ada, groups: [blit, geometry, color], target: 0.6, "
             "ramp_images: 20000, interval: 4}'",
         ),
