@@ -47,7 +47,8 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="List all unreadable images here, with reasons (tab-separated).",
+        help="List all images that cannot be read, or are too small, here, with reasons "
+        "(tab-separated).",
         callback=writable_file,
     ),
 ]
