@@ -54,7 +54,7 @@ def test_training_and_test_images_are_named_together(
     # The error is one line; the list before it has all.
     said = capsys.readouterr().out
     assert [line.split(" (")[0] for line in said.splitlines()] == [
-        f"unreadable: {path}" for path in damaged
+        f"cannot be used: {path}" for path in damaged
     ]
 
 
@@ -70,14 +70,31 @@ def test_a_report_holds_every_file_with_its_reason(
     report.unlink()
     said, count = read(tree, config, report, skip=True)
     assert count == 24 - 4
-    assert said.splitlines()[0] == f"note: 4 unreadable images listed in {report}"
+    assert said.splitlines()[0] == f"note: 4 images that cannot be used: listed in {report}"
     assert "note: left out: 4 unreadable images, the first is" in said
     assert report.read_text().splitlines() == expected
     for path in damaged:
         path.unlink()
     said, count = read(tree, config, report)
-    assert said.splitlines() == [f"note: 0 unreadable images listed in {report}"]
+    assert said.splitlines() == [f"note: 0 images that cannot be used: listed in {report}"]
     assert report.read_text() == "file\treason\n"
+
+
+def test_all_images_that_are_too_small_are_named_together(
+    tree: Path, config: Config, damaged: list[Path], tmp_path: Path, draw: Callable[..., Path]
+) -> None:
+    small = [draw(tree / split / "ant" / "0.png", size=(15, 40)) for split in ("train", "test")]
+    report = tmp_path / "report.tsv"
+    for skip in (False, True):
+        with pytest.raises(UserError) as raised:
+            read(tree, config, report, skip=skip)
+        expected = "; ".join(
+            f"{path} is 15 x 40 pixels, smaller than the resolution 16" for path in small
+        )
+        assert str(raised.value).startswith(f"{expected}; and 3 unreadable images: lower data.")
+        lines = report.read_text().splitlines()
+        assert len(lines) == 1 + 3 + 2
+        assert f"{small[0]}\t15 x 40 pixels, smaller than the resolution 16" in lines
 
 
 def test_what_was_decoded_before_the_refusal_is_not_decoded_again(

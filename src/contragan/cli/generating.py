@@ -12,7 +12,6 @@ from contragan.cli.options import (
     Device,
     JsonFile,
     Report,
-    Seed,
     SkipUnreadable,
     Which,
     expanded_path,
@@ -43,15 +42,30 @@ def sample(
         ),
     ] = None,
     num: Annotated[
-        int | None, typer.Option(help="How many images in all; default 10 a class.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many images in all, the classes in turn; default 10 of each class.",
+        ),
     ] = None,
     truncation: Annotated[
-        float | None, typer.Option(help="Redraw latent coordinates beyond this.")
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Redraw every coordinate of the latent beyond T, such as 0.8: images are more "
+            "typical and less varied. Default none.",
+        ),
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Seeds the latents: the same seed draws the same images."
+        ),
+    ] = 0,
     out: Annotated[
         Path,
         typer.Option(
+            metavar="PLACE",
             help="FILE.png: a grid; FILE.npz: arrays; else a folder of PNGs.",
             callback=expanded_path,
         ),
@@ -89,20 +103,45 @@ Compare = Annotated[
 ]
 Protocol = Annotated[
     str | None,
-    typer.Option(help="A named protocol: contragan-paper, studiogan-2021 or full."),
+    typer.Option(
+        metavar="NAME",
+        help="A named protocol: contragan-paper, studiogan-2021 or full; default the recipe's "
+        "evaluation.",
+    ),
 ]
 Features = Annotated[
-    str | None, typer.Option(help="efficientnet-lite0, inception, pixels or timm:MODEL.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What images are compared by: efficientnet-lite0, inception, pixels or timm:MODEL.",
+    ),
 ]
-NumImages = Annotated[int | None, typer.Option(min=2, help="How many images to generate.")]
+NumImages = Annotated[
+    int | None,
+    typer.Option(
+        min=2, metavar="N", help="How many images to generate; default as the protocol says."
+    ),
+]
 Reference = Annotated[
-    Literal["train", "test"] | None, typer.Option(help="Which real images to compare with.")
+    Literal["train", "test"] | None,
+    typer.Option(
+        metavar="train|test", help="Compare with the training images, or with the test images."
+    ),
 ]
 Metrics = Annotated[
-    str | None, typer.Option(help="Metrics separated by commas; an unknown one lists them.")
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Metrics, separated by commas, such as memorisation; a wrong name lists them all.",
+    ),
 ]
 ProbeImages = Annotated[
-    int | None, typer.Option(min=2, help="How many real images the class probe is fitted to.")
+    int | None,
+    typer.Option(
+        min=2,
+        metavar="N",
+        help="How many real images the linear probe that judges classes is fitted to.",
+    ),
 ]
 Classes = Annotated[
     list[str] | None,
@@ -112,27 +151,46 @@ Classes = Annotated[
         "be repeated. Default all.",
     ),
 ]
-Resize = Annotated[str | None, typer.Option(help="Another resizing than the extractor's own.")]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND", help="Another resizing before the features than they have by themselves."
+    ),
+]
 Weights = Annotated[
     Path | None,
-    typer.Option(help="File with the extractor's weights (inception).", callback=expanded_path),
+    typer.Option(
+        metavar="FILE", help="File with the weights of inception.", callback=expanded_path
+    ),
 ]
 RunData = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of the data set; default where the run had it.", callback=expanded_path
+        metavar="FOLDER",
+        help="Where the data set lies now; default where the run had it.",
+        callback=expanded_path,
     ),
 ]
 Ema = Annotated[
-    bool | None, typer.Option("--ema/--no-ema", help="Moving average of the weights, or not.")
+    bool | None,
+    typer.Option(
+        "--ema/--no-ema",
+        help="The moving average of the generator's weights, or the weights themselves; default "
+        "the average, where the run has one.",
+    ),
 ]
 
 Resolution = Annotated[
     int | None,
-    typer.Option(min=8, help="Crop and resize both sets of images to this, as training does."),
+    typer.Option(
+        min=8,
+        metavar="PIXELS",
+        help="Crop both sets of images to squares and resize them to this side, as training does.",
+    ),
 ]
 Background = Annotated[
-    str | None, typer.Option(help="What transparent images lie over; default white.")
+    str | None,
+    typer.Option(metavar="COLOUR", help="What transparent images lie over; default white."),
 ]
 ValueRange = Annotated[
     str | None,
@@ -141,7 +199,10 @@ ValueRange = Annotated[
 CsvFile = Annotated[
     Path | None,
     typer.Option(
-        "--csv", help="With --compare: write the table here as well.", callback=expanded_path
+        "--csv",
+        metavar="FILE",
+        help="With --compare: write the table here as well.",
+        callback=expanded_path,
     ),
 ]
 
@@ -180,14 +241,22 @@ def evaluate(
     resolution: Resolution = None,
     background: Background = None,
     value_range: ValueRange = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Seeds the latents and the labels of the generated images."
+        ),
+    ] = 0,
     which: Which = "best",
     ema: Ema = None,
     device: Device = "auto",
     json_file: JsonFile = None,
     csv_file: CsvFile = None,
 ) -> None:
-    """Score a generator, or images that anything generated, with the whole protocol."""
+    """Score a trained generator, or images that anything generated; or compare runs.
+
+    An evaluation of a run is added to its metrics.jsonl.
+    """
     from contragan.core.console import make_console, note
     from contragan.data.image_set import make_reading
     from contragan.evaluation.choice import Choice

@@ -47,11 +47,12 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Same recipe, seed and machine: same result.")]
 StepOption = Annotated[
     Literal["eager", "compiled", "captured"],
     typer.Option(
-        help="How a step runs: as it is, through torch.compile, or (experimental) as CUDA graphs."
+        metavar="KIND",
+        help="How the updates of both networks run: eager (operation by operation), compiled "
+        "(torch.compile) or captured (CUDA graphs; experimental).",
     ),
 ]
 SkipUnreadable = Annotated[
@@ -62,21 +63,38 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="List all unreadable images here, with reasons (tab-separated).",
+        help="List all images that cannot be read, or are too small, here, with reasons "
+        "(tab-separated).",
         callback=writable_file,
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, or one GPU as cuda:1.")
+    str,
+    typer.Option(
+        metavar="NAME", help="auto (a GPU where there is one), cpu, cuda, or one GPU as cuda:1."
+    ),
 ]
 BatchNorm = Annotated[
     Literal["running", "batch", "standing"] | None,
-    typer.Option(help="Which batch-norm statistics the generator uses."),
+    typer.Option(
+        metavar="KIND",
+        help="Batch-norm statistics of the generator: running (those of training), batch (of each "
+        "batch of images) or standing (of samples drawn beforehand).",
+    ),
 ]
-Which = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run.")]
+Which = Annotated[
+    Literal["best", "last"],
+    typer.Option(
+        metavar="best|last",
+        help="Which checkpoint of a run: that with the lowest Fréchet distance in training, or the "
+        "last.",
+    ),
+]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", help="Write the result here as well.", callback=expanded_path),
+    typer.Option(
+        "--json", metavar="FILE", help="Write the result here as well.", callback=expanded_path
+    ),
 ]
 
 

@@ -27,23 +27,31 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the data set; default synthetic images.", callback=expanded_path
+            metavar="FOLDER",
+            help="Folder of the data set; default images of noise.",
+            callback=expanded_path,
         ),
     ] = None,
     overrides: Overrides = None,
-    iterations: Annotated[int, typer.Option(min=1, help="How many to measure.")] = 10,
+    iterations: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many iterations to measure.")
+    ] = 10,
     batches: Annotated[
-        str | None, typer.Option(help="Batch sizes, separated by commas; default the recipe's.")
+        str | None,
+        typer.Option(
+            metavar="N,N,...", help="Batch sizes to measure, one by one; default the recipe's."
+        ),
     ] = None,
     step: StepOption = "eager",
     profile: Annotated[
-        bool, typer.Option("--profile", help="Show what operators our step spends its time in.")
+        bool,
+        typer.Option("--profile", help="Show the operators that an iteration spends its time in."),
     ] = False,
     skip_unreadable: SkipUnreadable = False,
     report: Report = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Measure a recipe's training step against a plain one, and against this machine.
+    """Measure an iteration of a recipe: its updates beside plain ones, and this machine's speed.
 
     Estimates from it how long a whole run takes here; evaluations are not counted.
     """
@@ -86,18 +94,32 @@ def bench(
 def import_studiogan(
     generator: Annotated[
         Path,
-        typer.Option(help="Checkpoint of G, or of its moving average.", callback=expanded_path),
+        typer.Option(
+            metavar="FILE",
+            help="Checkpoint of the generator, or of its moving average.",
+            callback=expanded_path,
+        ),
     ],
-    discriminator: Annotated[Path, typer.Option(help="Checkpoint of D.", callback=expanded_path)],
+    discriminator: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Checkpoint of the discriminator.", callback=expanded_path
+        ),
+    ],
     recipe: Annotated[
         str, typer.Option(help="The recipe of the same networks.", callback=recipe_name)
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the new run.", callback=expanded_path)],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FOLDER", help="Folder of the new run.", callback=expanded_path),
+    ],
     overrides: Overrides = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the data set, for its classes' names.", callback=expanded_path
+            metavar="FOLDER",
+            help="Folder of the data set, for the names of its classes.",
+            callback=expanded_path,
         ),
     ] = None,
 ) -> None:

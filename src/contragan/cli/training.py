@@ -25,17 +25,27 @@ if TYPE_CHECKING:
 
 MaxMinutes = Annotated[
     float | None,
-    typer.Option(min=0, help="Save and stop after so many minutes, with exit code 124."),
+    typer.Option(
+        min=0, metavar="MINUTES", help="Save and stop after so many minutes, with exit code 124."
+    ),
 ]
 Devices = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes on this machine; default as torchrun or SLURM say."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Processes on this machine, one per GPU; default as torchrun or SLURM say, else 1.",
+    ),
 ]
 Nodes = Annotated[
-    int | None, typer.Option(min=1, help="Machines; default as torchrun or SLURM say.")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Machines; default as torchrun or SLURM say, else 1."),
 ]
 WaitMinutes = Annotated[
-    float, typer.Option(min=0.01, help="How long processes wait for each other.")
+    float,
+    typer.Option(
+        min=0.01, metavar="MINUTES", help="How long several processes wait for each other."
+    ),
 ]
 
 
@@ -43,13 +53,18 @@ def train(
     recipe: Recipe,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of the data set (digits needs none).", callback=expanded_path),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the data set (digits needs none).",
+            callback=expanded_path,
+        ),
     ] = None,
     overrides: Overrides = None,
     seed: Annotated[
         int,
         typer.Option(
             min=0,
+            metavar="N",
             help="Seeds the networks' weights, the order of the images and every random draw: "
             "same recipe, data, seed and machine, same result.",
         ),
@@ -57,6 +72,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
+            metavar="FOLDER",
             help="Folder of the run; default runs/RECIPE/SEED, with what --set changes behind "
             "RECIPE.",
             callback=expanded_path,
@@ -76,6 +92,8 @@ def train(
     step: StepOption = "eager",
 ) -> None:
     """Train a GAN from a recipe.
+
+    An iteration: training.discriminator_steps updates of D, then one of G.
 
     SIGINT (Ctrl-C), SIGTERM and SIGUSR1 save a checkpoint and stop; `contragan resume` goes on.
 
@@ -106,11 +124,13 @@ def train(
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="The run's folder.", callback=expanded_path)],
+    run: Annotated[Path, typer.Argument(help="The folder of the run.", callback=expanded_path)],
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the data set; default where the run had it.", callback=expanded_path
+            metavar="FOLDER",
+            help="Where the data set lies now; default where the run had it.",
+            callback=expanded_path,
         ),
     ] = None,
     overrides: Annotated[
@@ -118,7 +138,7 @@ def resume(
         typer.Option(
             "--set",
             metavar="PATH=VALUE",
-            help="Change a length or an interval, such as training.total_iterations; may be "
+            help="Change how long or how often: training.total_iterations and the like; may be "
             "repeated.",
         ),
     ] = None,
@@ -133,7 +153,9 @@ def resume(
 ) -> None:
     """Go on with a run from its last checkpoint, with its own recipe, data and seed.
 
-    Exit codes are those of `contragan train`. A run that has finished stays as it is.
+    The run ends as if it had never been stopped.
+
+    One that has finished stays as it is. Exit codes: as those of train.
     """
     from contragan.core.console import make_console
     from contragan.training.continuing import continued

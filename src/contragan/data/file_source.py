@@ -101,14 +101,15 @@ class FileRows:
         return len(self.files)
 
     def read(self, start: int, stop: int) -> Block:
-        """Decode rows; an image that cannot be read becomes a failure.
+        """Decode rows; an image that cannot be read, or is too small, is named instead.
 
         Raises:
-            UserError: an image is smaller than the resolution, or not of the size of the others.
+            UserError: an image is not of the size of the others.
         """
         images: list[Pixels] = []
         labels: list[int] = []
         failures: list[str] = []
+        too_small: list[str] = []
         remarks: list[str] = []
         for row in range(start, stop):
             path = self.files[row].path
@@ -116,6 +117,9 @@ class FileRows:
                 image, more = decode(path, self.preprocess)
             except Unreadable as error:
                 failures.append(failure(path, error))
+            except TooSmall as error:
+                below = f"smaller than the resolution {self.preprocess.resolution}"
+                too_small.append(failure(path, f"{error}, {below}"))
             else:
                 if images and image.shape[:2] != images[0].shape[:2]:
                     raise UserError(unlike(path, image, images[0]))
@@ -123,7 +127,11 @@ class FileRows:
                 labels.append(int(self.labels[row]))
                 remarks += more
         return Block(
-            self._stack(images), np.array(labels, np.int64), tuple(failures), tuple(remarks)
+            self._stack(images),
+            np.array(labels, np.int64),
+            tuple(failures),
+            tuple(too_small),
+            tuple(remarks),
         )
 
     def _stack(self, images: list[Pixels]) -> Pixels:
@@ -150,7 +158,8 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
 
     Raises:
         Unreadable: the file is not a whole image.
-        UserError: the image is smaller than the resolution.
+        TooSmall: the image is smaller than the resolution.
+        UserError: it does not fit in memory.
     """
     try:
         # Read whole, then parsed: Pillow's own small reads cost twice the time on 32 x 32 JPEGs.
@@ -161,11 +170,8 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
         with open_image(io.BytesIO(content), path) as image:
             remarks = preprocess.remarks(image)
             return preprocess(image), remarks
-    except TooSmall as error:
-        raise UserError(
-            f"{path} is {error}, smaller than the resolution {preprocess.resolution}: lower "
-            "data.resolution (--resolution in an evaluation), or remove or enlarge the small images"
-        ) from error
+    except TooSmall:
+        raise
     except MemoryError as error:
         raise UserError(f"{path} does not fit in memory: make it smaller") from error
     except Exception as error:  # each of Pillow's decoders fails in ways of its own

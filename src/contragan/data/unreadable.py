@@ -1,4 +1,4 @@
-"""Image files that cannot be read: all of them, each with its reason, in one place."""
+"""Image files that cannot be used: all of them, each with its reason, in one place."""
 
 from __future__ import annotations
 
@@ -34,6 +34,24 @@ class UnreadableImages(UserError):
         self.failures = tuple(failures)
 
 
+class TooSmallImages(UserError):
+    """Images that are smaller than the resolution, and what to do; ``failures`` as above."""
+
+    def __init__(self, too_small: Sequence[str], failures: Sequence[str] = ()) -> None:
+        parts = [one.rpartition("\t") for one in too_small[:MOST_NAMED]]
+        named = "; ".join(f"{path} is {reason}" for path, _, reason in parts)
+        if more := max(0, len(too_small) - MOST_NAMED):
+            named += f"; and {more:,} more are too small, all of which --report FILE lists"
+        if failures:
+            named += f"; and {_count(len(failures))}"
+        super().__init__(
+            f"{named}: lower data.resolution (--resolution in an evaluation), or remove or enlarge "
+            "the small images"
+        )
+        self.too_small = tuple(too_small)
+        self.failures = tuple(failures)
+
+
 def failure(path: str, reason: object) -> str:
     """A file with the reason why it cannot be read, in one line."""
     return f"{path}\t{' '.join(str(reason).split())}"
@@ -48,7 +66,7 @@ def told(failure: str) -> str:
 def say_unreadable(
     failures: Iterable[str], console: Console, report: Path | None, *, skipped: bool
 ) -> None:
-    """Tell of all unreadable images, and write them to ``report``: one line for each.
+    """Tell of all images that cannot be used, and write them to ``report``: one line for each.
 
     ``skipped``: they are left out, which is said in one line; else an error follows, and all are
     listed before it.
@@ -58,7 +76,8 @@ def say_unreadable(
         lines = ["file\treason", *(one if "\t" in one else f"{one}\t" for one in found)]
         text = "\n".join(lines).encode(errors="backslashreplace").decode()
         write_text(report, text + "\n")
-        note(console, f"note: {_count(len(found))} listed in {report}")
+        images = "1 image" if len(found) == 1 else f"{len(found):,} images"
+        note(console, f"note: {images} that cannot be used: listed in {report}")
     if not found:
         return
     if skipped:
@@ -66,7 +85,7 @@ def say_unreadable(
         note(console, f"note: left out: {_count(len(found))}, the first is {told(found[0])}{hint}")
     elif report is None and len(found) > MOST_NAMED:
         for one in found[:MOST_LISTED]:
-            note(console, f"unreadable: {told(one)}")
+            note(console, f"cannot be used: {told(one)}")
         if len(found) > MOST_LISTED:
             note(console, f"and {len(found) - MOST_LISTED:,} more")
 
