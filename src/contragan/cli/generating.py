@@ -42,7 +42,8 @@ def sample(
         ),
     ] = None,
     num: Annotated[
-        int | None, typer.Option(help="How many images in all; default 10 a class.")
+        int | None,
+        typer.Option(help="How many images in all; default 10 of each class, or a row of a grid."),
     ] = None,
     truncation: Annotated[
         float | None, typer.Option(help="Redraw latent coordinates beyond this.")
@@ -51,10 +52,20 @@ def sample(
     out: Annotated[
         Path,
         typer.Option(
-            help="FILE.png: a grid; FILE.npz: arrays; else a folder of PNGs.",
+            help="FILE.png, .jpg, .svg or .pdf: a grid; FILE.npz: arrays; else a folder of PNGs.",
             callback=expanded_path,
         ),
     ] = Path("samples.png"),
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Images in a row of the grid; default 16 at most.")
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Whole factor by which the grid's images are enlarged; default to 48 pixels.",
+        ),
+    ] = None,
     which: Which = "best",
     batch_norm: BatchNorm = None,
     device: Device = "auto",
@@ -71,7 +82,15 @@ def sample(
         note(console, f"note: {line}")
     names = None if not classes else model.split_names(classes)
     written = export_samples(
-        model, out, classes=names, num=num, seed=seed, truncation=truncation, console=console
+        model,
+        out,
+        classes=names,
+        num=num,
+        seed=seed,
+        truncation=truncation,
+        console=console,
+        columns=columns,
+        scale=scale,
     )
     note(console, written)
 
