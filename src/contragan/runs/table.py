@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def metrics_table(run: Run, settings: Sequence[str] = KINDS) -> Any:
     records = read_metrics(log) if log.exists() else []
     rows = [facts | row for row in _measured(records)]
     try:
-        import pandas
+        pandas = import_module("pandas")  # which is not one of the package's own needs
     except ImportError:
         return rows
     columns = [*facts, "step", "wall_seconds", "name", "value", "unit", "features"]
