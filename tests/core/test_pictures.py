@@ -10,7 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from contragan.core.pictures import labelled_grid, paired_rows, save_image, to_pil
+from contragan.core import pair_pictures
+from contragan.core.errors import UserError
+from contragan.core.pair_pictures import ClosestPairs, draw_pairs
+from contragan.core.pictures import draw_grid, labelled_grid, save_image, to_pil
 
 GAP = 2
 
@@ -44,11 +47,29 @@ def test_every_class_has_its_row_whatever_the_order() -> None:
     np.testing.assert_array_equal(cells(grid, 2, 3), expected)
 
 
-def test_a_large_class_goes_on_in_further_rows() -> None:
-    grid = labelled_grid(flat(list(range(18))), torch.zeros(18, dtype=torch.long), ("ant",))
-    expected = np.full((2, 16), 255)
-    expected[0], expected[1, :2] = range(16), (16, 17)
-    np.testing.assert_array_equal(cells(grid, 2, 16), expected)
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [(None, [range(9), range(9, 18)]), (7, [range(7), range(7, 14), range(14, 18)])],
+)
+def test_a_large_class_goes_on_in_further_rows(columns: int | None, rows: list[range]) -> None:
+    labels = torch.zeros(18, dtype=torch.long)
+    grid = labelled_grid(flat(list(range(18))), labels, ("ant",), columns=columns)
+    expected = np.full((len(rows), len(rows[0])), 255)
+    for row, values in zip(expected, rows, strict=True):
+        row[: len(values)] = values
+    np.testing.assert_array_equal(cells(grid, *expected.shape), expected)
+
+
+def test_small_cells_leave_room_for_the_names() -> None:
+    picture = draw_grid(flat([10, 20], 8), torch.tensor([0, 1]), ("ant", "bee"), scale=1)
+    first, second = picture.texts
+    assert second.y - first.y >= first.size
+    assert picture.pixels.size[1] >= second.y + second.size / 2
+
+
+def test_a_grid_too_large_to_draw_is_refused() -> None:
+    with pytest.raises(UserError, match=r"more than 30,000 a side: draw fewer images, or"):
+        labelled_grid(flat([1, 2], 24), torch.tensor([0, 1]), ("ant", "bee"), scale=1000)
 
 
 @pytest.mark.parametrize(("side", "cell"), [(8, 48), (20, 40), (64, 64)])
@@ -61,14 +82,79 @@ def test_images_grow_by_whole_factors(side: int, cell: int) -> None:
     np.testing.assert_array_equal(shown, expected)
 
 
-def test_counterparts_stand_below() -> None:
-    top, below = flat([10, 20, 30], 64).numpy(), flat([110, 120, 130], 64).numpy()
-    pixels = np.asarray(paired_rows(top, below, per_row=2))[..., 0]
-    across, gap = [4 + 32, 4 + 68 + 32], 4
-    second = 2 * 64 + 3 * gap
-    down = [gap + 32, gap + 64 + 32, gap + second + 32, gap + second + 64 + 32]
-    expected = [[10, 20], [110, 120], [30, 255], [130, 255]]
-    np.testing.assert_array_equal(pixels[np.ix_(down, across)], expected)
+def shades(picture: Image.Image, color: int) -> list[tuple[int, int]]:
+    """Where images of one shade begin, in the order of reading."""
+    pixels = np.asarray(picture)
+    found = (pixels == color).all(2)
+    corners = found & ~np.roll(found, 1, 0) & ~np.roll(found, 1, 1)
+    return [(int(y), int(x)) for y, x in np.argwhere(corners)]
+
+
+def test_equal_training_images_are_shown_once_beside_all_that_are_near() -> None:
+    generated = flat([11, 12, 13, 14], 96).numpy()
+    training = flat([200, 210, 200, 200], 96).numpy()
+    pairs = ClosestPairs(
+        generated,
+        training,
+        np.array([0.25, 1.5, 0, 3], dtype=np.float32),
+        ("ant", "bee", "ant", "cow"),
+        ("ant", "bee", "ant", "ant"),
+    )
+    picture = draw_pairs(pairs)
+    ((top, left),) = shades(picture.pixels, 200)
+    ((_, other),) = shades(picture.pixels, 210)
+    step = 96 + pair_pictures.GAP
+    for position, color in enumerate((11, 13, 14), 1):
+        assert shades(picture.pixels, color) == [(top, left + position * step)]
+    assert shades(picture.pixels, 12) == [(top, other + step)]
+    said = [text.text for text in picture.texts[2:]]
+    first = ["ant", "training", "ant", "0.25", "ant", "0", "cow", "3"]
+    assert said == [*first, "bee", "training", "bee", "1.5"]
+    width, height = picture.pixels.size
+    assert all(0 <= text.x <= width and text.y + text.size <= height for text in picture.texts)
+
+
+def test_a_long_group_goes_on_below_and_long_names_are_cut() -> None:
+    count = 12
+    pairs = ClosestPairs(
+        flat(list(range(count)), 96).numpy(),
+        flat([200] * count, 96).numpy(),
+        np.arange(count, dtype=np.float32),
+        ("a name that is far too long for one small image",) * count,
+        None,
+    )
+    picture = draw_pairs(pairs)
+    rows = {shades(picture.pixels, color)[0][0] for color in range(1, count)}
+    assert len(rows) == 2
+    assert len(shades(picture.pixels, 200)) == 1
+    names = {text.text for text in picture.texts if text.text.startswith("a name")}
+    (cut,) = names
+    assert cut.endswith("…")
+
+
+NAMES = ("$x^2$", "нога", "قط")
+
+
+@pytest.mark.parametrize("name", ["g.png", "g.jpg", "g.JPEG", "g.svg", "g.pdf"])
+def test_every_format_holds_the_picture(name: str, tmp_path: Path) -> None:
+    picture = draw_grid(flat([10, 100, 200]), torch.arange(3), NAMES)
+    picture.save(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    if name.endswith(("svg", "pdf")):
+        assert content.startswith(b"<?xml" if name.endswith("svg") else b"%PDF")
+        width = picture.pixels.size[0]
+        size = f'width="{width}pt"' if name.endswith("svg") else f"MediaBox [ 0 0 {width} "
+        assert size.encode() in content
+        # Letters are lines; a grid without names is that much smaller.
+        plain = draw_grid(flat([10, 100, 200]), torch.arange(3), ("", "", ""))
+        plain.save(tmp_path / f"plain.{name[-3:]}")
+        assert len(content) > len((tmp_path / f"plain.{name[-3:]}").read_bytes()) + 500
+    else:
+        shown = Image.open(tmp_path / name)
+        assert shown.format == ("PNG" if name.endswith("png") else "JPEG")
+        close = 0 if name.endswith("png") else 6
+        difference = np.abs(cells(shown, 3, 1).ravel() - np.array([10, 100, 200]))
+        assert difference.max() <= close
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_old_one(

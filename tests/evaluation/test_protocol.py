@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from contragan.core.errors import UserError
-from contragan.evaluation.job import ClosestPairs
+from contragan.core.pair_pictures import ClosestPairs
 from contragan.evaluation.protocol import (
     IndexedDraw,
     evaluate,

@@ -101,7 +101,7 @@ def test_nothing_stays_of_a_failure_half_way(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "num", "message"),
     [
-        ("out.jpg", 3, r"out\.jpg: write \.png for a grid"),
+        ("out.bmp", 3, r"out\.bmp: write \.png, \.jpg, \.jpeg, \.svg, \.pdf for a grid"),
         ("out.png", export.MOST_IN_GRID + 1, "too many for one grid"),
         ("taken", 3, "is there already and not empty"),
         ("out", 10**15, "take at least .* MB free: ask for fewer"),
@@ -116,3 +116,44 @@ def test_what_cannot_be_written_is_refused_before_the_first_image(
     with pytest.raises(UserError, match=message):
         write(tmp_path / name, num)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["photo.png", "taken"]
+
+
+def test_a_grid_has_equally_many_of_each_class(tmp_path: Path) -> None:
+    recorded = Console(record=True, width=200)
+    out = tmp_path / "grid.png"
+    said = export.export_samples(
+        cast(Model, Shades()),
+        out,
+        classes=None,
+        num=7,
+        seed=0,
+        truncation=None,
+        console=recorded,
+        columns=3,
+        scale=12,
+    )
+    note = "note: 9 images in place of 7, so that the grid has 3 of each of 3 classes"
+    assert note in recorded.export_text()
+    assert said.startswith("9 images of iteration 7")
+    width, height = Image.open(out).size
+    assert height == 3 * 50 + 2
+    assert width > 3 * 50
+    # A row of a grid is as wide as asked for.
+    assert write(tmp_path / "plain.jpg", None).startswith("30 images")
+
+
+@pytest.mark.parametrize("option", ["columns", "scale"])
+def test_what_only_a_grid_has_is_refused_for_files(tmp_path: Path, option: str) -> None:
+    settings: dict[str, int] = {option: 2}
+    with pytest.raises(UserError, match=f"--{option} is for a grid: leave it out, or"):
+        export.export_samples(
+            cast(Model, Shades()),
+            tmp_path / "arrays.npz",
+            classes=None,
+            num=3,
+            seed=0,
+            truncation=None,
+            console=Console(quiet=True),
+            **settings,
+        )
+    assert not list(tmp_path.iterdir())

@@ -45,7 +45,8 @@ def sample(
         int | None,
         typer.Option(
             metavar="N",
-            help="How many images in all, the classes in turn; default 10 of each class.",
+            help="How many images in all, the classes in turn; default 10 of each class, or a row "
+            "of a grid.",
         ),
     ] = None,
     truncation: Annotated[
@@ -66,10 +67,20 @@ def sample(
         Path,
         typer.Option(
             metavar="PLACE",
-            help="FILE.png: a grid; FILE.npz: arrays; else a folder of PNGs.",
+            help="FILE.png, .jpg, .svg or .pdf: a grid; FILE.npz: arrays; else a folder of PNGs.",
             callback=expanded_path,
         ),
     ] = Path("samples.png"),
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Images in a row of the grid; default 16 at most.")
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Whole factor by which the grid's images are enlarged; default to 48 pixels.",
+        ),
+    ] = None,
     which: Which = "best",
     batch_norm: BatchNorm = None,
     device: Device = "auto",
@@ -86,7 +97,15 @@ def sample(
         note(console, f"note: {line}")
     names = None if not classes else model.split_names(classes)
     written = export_samples(
-        model, out, classes=names, num=num, seed=seed, truncation=truncation, console=console
+        model,
+        out,
+        classes=names,
+        num=num,
+        seed=seed,
+        truncation=truncation,
+        console=console,
+        columns=columns,
+        scale=scale,
     )
     note(console, written)
 

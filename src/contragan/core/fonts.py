@@ -14,10 +14,15 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 def font_for(text: str, size: int) -> Font | None:
     """A font that has all characters of ``text``, from this machine; None where none has."""
-    if text.isascii():
-        return ImageFont.load_default(size=size)
     path = _path_for(text)
-    return None if path is None else ImageFont.truetype(path, size)
+    if path is not None:
+        return ImageFont.truetype(path, size)
+    return ImageFont.load_default(size=size) if text.isascii() else None
+
+
+def font_path(text: str) -> str | None:
+    """The file of the font that :func:`font_for` takes."""
+    return _path_for(text)
 
 
 @cache
@@ -53,6 +58,11 @@ def _characters(path: str) -> frozenset[int]:
         return frozenset(FT2Font(path).get_charmap())
     except (OSError, RuntimeError):  # a damaged font, or one of another kind
         return frozenset()
+
+
+def legible(name: str, index: int) -> str:
+    """A class's name, or "class" and its index where no font of this machine can write it."""
+    return name if font_for(name, 12) is not None else f"class {index}"
 
 
 def illegible(names: Iterable[str]) -> list[str]:

@@ -35,12 +35,24 @@ _NOT_OF_SAMPLES = {"proxies"}
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """What a discriminator says of a batch.
+    """What a discriminator says of a batch; a field is None where the conditioning lacks it.
 
-    ``logit`` (B,) scores authenticity. The others are present where the conditioning has them:
-    ``embedding`` (B, E) of the images, ``proxy`` (B, E) of their labels, ``class_logits`` (B, K),
-    ``proxies`` (K, E) of all classes, and ``view`` (B, E), the embedding of a transformed copy of
-    each image, where the conditioning asks for one.
+    Attributes:
+        logit: (B,) the score of authenticity, higher for real.
+        label: (B,) the labels that the images were judged with.
+        embedding: (B, E) of the images, of length 1.
+        proxy: (B, E) the embedding of each image's own label, of length 1.
+        class_logits: (B, K) an auxiliary classifier's scores of all classes.
+        view: (B, E) the embedding of a transformed copy of each image.
+        proxies: (K, E) the embeddings of all classes, of length 1.
+
+    Example:
+        >>> import torch
+        >>> import contragan
+        >>> gan = contragan.build(contragan.load_recipe("digits/contragan"), num_classes=10, seed=0)
+        >>> output = gan.discriminator(torch.zeros(2, 1, 16, 16), torch.tensor([3, 5]))
+        >>> output.embedding.shape, output.proxies.shape
+        (torch.Size([2, 128]), torch.Size([10, 128]))
     """
 
     logit: Float[Tensor, " B"]
@@ -50,6 +62,11 @@ class DiscriminatorOutput:
     class_logits: Float[Tensor, "B K"] | None = None
     view: Float[Tensor, "B E"] | None = None
     proxies: Float[Tensor, "K E"] | None = None
+
+    def __repr__(self) -> str:
+        shapes = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = [f"{name} {tuple(one.shape)}" for name, one in shapes.items() if one is not None]
+        return f"DiscriminatorOutput({', '.join(found)})"
 
     def split(self, size: int) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         """The first ``size`` samples and the rest, for real and fake that shared one pass."""

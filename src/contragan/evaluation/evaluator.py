@@ -10,9 +10,10 @@ import torch
 from rich.console import Console
 
 from contragan.core.console import progress_bar
+from contragan.core.pair_pictures import ClosestPairs
 from contragan.core.processes import Ranks
 from contragan.data import DataConfig, ImageDataset
-from contragan.evaluation.job import ClosestPairs, check_evaluation
+from contragan.evaluation.job import check_evaluation
 from contragan.evaluation.labels import without_metrics_by_class
 from contragan.evaluation.protocol import IndexedDraw, evaluate
 from contragan.evaluation.record import EvaluationRecord

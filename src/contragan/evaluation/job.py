@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contragan.core.fonts import legible
+from contragan.core.pair_pictures import ClosestPairs
 from contragan.core.processes import Ranks
 from contragan.evaluation.record import EvaluationRecord, versions
 from contragan.evaluation.reference import (
@@ -27,15 +29,6 @@ from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import FeaturePass, Progress
 from contragan.metrics import Sets, Training
 from contragan.recipes.evaluation import EvaluationConfig
-
-
-@dataclass(frozen=True)
-class ClosestPairs:
-    """Generated images (n, C, H, W) uint8, the training image nearest to each, and distances."""
-
-    generated: NDArray[np.uint8]
-    training: NDArray[np.uint8]
-    distances: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -134,8 +127,18 @@ def stated_protocol(
 def _closest_pairs(sets: Sets, pairs: list[dict[str, Any]]) -> ClosestPairs:
     generated = [pair["generated"] for pair in pairs]
     training = [pair["training"] for pair in pairs]
+    names = sets.class_names
+
+    def named(labels: NDArray[np.int64]) -> tuple[str, ...] | None:
+        if len(names) < 2 or labels.max(initial=0) >= len(names):
+            return None
+        return tuple(legible(names[label], int(label)) for label in labels)
+
+    sees_labels = sets.made_by is None or sets.made_by.conditional
     return ClosestPairs(
         sets.generated.images[generated],
         np.ascontiguousarray(sets.training.images[training]),
         np.array([pair["distance"] for pair in pairs], dtype=np.float32),
+        named(sets.generated.labels[generated]) if sees_labels else None,
+        named(sets.training.labels[training]),
     )

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contragan.core.errors import UserError
+from contragan.core.pair_pictures import ClosestPairs
 from contragan.core.processes import Ranks
 from contragan.core.types import to_levels, to_uint8
-from contragan.evaluation.job import ClosestPairs, Job
+from contragan.evaluation.job import Job
 from contragan.evaluation.labels import by_class, in_classes_of, matched_labels, metrics_that_fit
 from contragan.evaluation.record import EvaluationRecord
 from contragan.evaluation.reference import (

@@ -12,13 +12,12 @@ from contragan.core.console import note
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import writing_failed
-from contragan.core.pictures import paired_rows, save_image
+from contragan.core.pair_pictures import ClosestPairs, draw_pairs
 from contragan.data import ImageDataset
 from contragan.data.splits import load_splits
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.chosen_classes import GeneratorOfClasses, only_classes, with_classes
 from contragan.evaluation.evaluator import Evaluator, extractor_for
-from contragan.evaluation.job import ClosestPairs
 from contragan.evaluation.published import with_published
 from contragan.evaluation.record import EvaluationRecord
 from contragan.runs.model import load
@@ -114,8 +113,8 @@ def _data(run: Run, choice: Choice, console: Console) -> tuple[ImageDataset, Ima
 
 def _pairs_drawer(path: Path, console: Console) -> Callable[[ClosestPairs], None]:
     def draw(pairs: ClosestPairs) -> None:
-        save_image(paired_rows(pairs.generated, pairs.training), path)
-        note(console, f"generated images (top) and their nearest training images (below): {path}")
+        draw_pairs(pairs).save(path)
+        note(console, f"generated images beside their nearest training images: {path}")
 
     return draw
 

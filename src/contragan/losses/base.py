@@ -29,6 +29,12 @@ class EmbeddingLoss(nn.Module, ABC):
 
     partner: ClassVar[Partner]
 
+    def extra_repr(self) -> str:
+        """The settings of the loss, which are what it was made with."""
+        plain = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        plain.pop("training")
+        return ", ".join(f"{name}={value!r}" for name, value in plain.items())
+
     @abstractmethod
     def forward(
         self,

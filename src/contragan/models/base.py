@@ -104,7 +104,9 @@ class ConvolutionalTrunkSettings(TrunkSettings):
 class Generator(nn.Module):
     """Maps latents (B, Z) and labels (B,) to images (B, C, H, W) in [-1, 1].
 
-    An unconditional one (``conditional`` false) takes labels and ignores them.
+    Labels are indices of classes, or weights of all classes (B, K): a mixture. An unconditional one
+    (``conditional`` false) takes labels and ignores them. ``nn.Module.__repr__(generator)`` lists
+    the layers.
     """
 
     def __init__(self, *, latent_dim: int, num_classes: int, conditional: bool) -> None:
@@ -114,14 +116,23 @@ class Generator(nn.Module):
         self.conditional = conditional
 
     def one_hot(self, label: Tensor, dtype: torch.dtype) -> Tensor:
-        """Labels (B,) as (B, K); unlike ``F.one_hot`` it never reads values on the host."""
+        """Labels (B,) as (B, K); unlike ``F.one_hot`` it never reads values on the host.
+
+        Weights of classes (B, K) stay what they are.
+        """
+        if label.is_floating_point():
+            return label.to(dtype)
         classes = torch.arange(self.num_classes, device=label.device)
         return (label[:, None] == classes).to(dtype)
 
     def forward(
-        self, z: Float[Tensor, "B Z"], label: Int[Tensor, " B"]
+        self, z: Float[Tensor, "B Z"], label: Int[Tensor, " B"] | Float[Tensor, "B K"]
     ) -> Float[Tensor, "B C H W"]:
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        labels = f"{self.num_classes} classes" if self.conditional else "labels ignored"
+        return f"{type(self).__name__}({self.latent_dim} latents, {labels}, {size_of(self)})"
 
 
 class Trunk(nn.Module):
@@ -133,6 +144,14 @@ class Trunk(nn.Module):
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.feature_dim} features, {size_of(self)})"
+
+
+def size_of(network: nn.Module) -> str:
+    """How many parameters a network has, in words."""
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters"
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -99,9 +99,16 @@ class BigGANGenerator(ResidualGenerator):
 
     def inputs(self, z: Tensor, label: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
         first, *chunks = torch.split(z, self.chunk_dim, 1)
-        embedded = self.shared(label) if self.conditional else None
+        embedded = self._embedded(label) if self.conditional else None
         if not self.latent_in_blocks:
             return first, [embedded] * self.num_blocks
         if embedded is None:
             return first, chunks
         return first, [torch.cat([embedded, chunk], 1) for chunk in chunks]
+
+    def _embedded(self, label: Tensor) -> Tensor:
+        """The shared embedding of labels (B,), or the mean embedding of mixtures (B, K)."""
+        if label.is_floating_point():
+            return label @ self.shared.effective_weight().to(label.dtype)
+        embedded: Tensor = self.shared(label)
+        return embedded

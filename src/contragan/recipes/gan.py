@@ -16,7 +16,7 @@ from contragan.recipes.schema import Recipe
 
 @dataclass(frozen=True)
 class GAN:
-    """The two networks of a recipe."""
+    """The two networks of a recipe, and the discriminator's head, which has the class losses."""
 
     generator: Generator
     discriminator: Discriminator
@@ -39,7 +39,22 @@ def build_unseeded_generator(recipe: Recipe, num_classes: int) -> Generator:
 
 
 def build(recipe: Recipe, num_classes: int, seed: int) -> GAN:
-    """Build and initialise both networks, the same for the same recipe, classes and seed."""
+    """Build and initialise both networks, the same for the same recipe, classes and seed.
+
+    torch's own random state stays as it is.
+
+    Example:
+        >>> import contragan
+        >>> recipe = contragan.load_recipe("digits/contragan", ["generator.channels=4"])
+        >>> gan = contragan.build(recipe, num_classes=10, seed=0)
+        >>> gan.generator
+        BigGANGenerator(48 latents, 10 classes, 25,233 parameters)
+
+    Args:
+        recipe: from :func:`contragan.load_recipe`.
+        num_classes: K, how many classes the labels tell apart.
+        seed: of the initial weights.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "initial weights"))
         generator = build_unseeded_generator(recipe, num_classes)

@@ -227,6 +227,12 @@ def _check_adaptation(recipe: Recipe, kinds: list[str]) -> None:
 def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     """Load a recipe by name or path, and apply overrides such as ``training.batch_size=32``.
 
+    Example:
+        >>> import contragan
+        >>> recipe = contragan.load_recipe("digits/contragan", ["training.batch_size=32"])
+        >>> recipe.training.batch_size, recipe.conditioning.kind
+        (32, 'contrastive')
+
     Raises:
         UserError: unknown recipe or key, wrong type, or settings that cannot work together.
     """

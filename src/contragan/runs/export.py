@@ -20,7 +20,7 @@ from contragan.core.console import note, progress_bar
 from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.fonts import illegible
-from contragan.core.pictures import labelled_grid, save_image, to_pil
+from contragan.core.pictures import FORMATS, draw_grid, to_pil
 from contragan.runs.model import Model
 
 MOST_IN_GRID = 4096
@@ -38,12 +38,15 @@ def export_samples(
     seed: int,
     truncation: float | None,
     console: Console,
+    columns: int | None = None,
+    scale: int | None = None,
 ) -> str:
     """Generate images and write them to ``out``; returns the line that says what was written.
 
-    ``FILE.png`` becomes a grid with one row per class, ``FILE.npz`` holds ``images`` (N, H, W, C)
-    uint8, ``labels`` (N,) and ``class_names`` (K,), anything else is a folder of one PNG
-    per image.
+    A picture's name (``FORMATS``) makes a grid with a row for each class, ``columns`` images wide
+    and each enlarged by ``scale``: it has equally many images of every class, if need be more than
+    ``num``, and says so. ``FILE.npz`` holds ``images`` (N, H, W, C) uint8, ``labels`` (N,) and
+    ``class_names`` (K,), anything else is a folder of one PNG per image.
 
     Raises:
         UserError: a class that does not exist, an output that is there already, a full disk.
@@ -51,16 +54,33 @@ def export_samples(
     chosen, remarks = model.resolve(classes)
     for line in remarks:
         note(console, f"note: {line}")
-    count = max(1, min(10, MOST_IN_GRID // len(chosen))) * len(chosen) if num is None else num
+    is_grid = out.suffix.lower() in FORMATS
+    if not is_grid and (columns or scale):
+        option = "--columns" if columns else "--scale"
+        raise UserError(f"{option} is for a grid: leave it out, or write --out samples.png")
+    if is_grid:
+        chosen = list(dict.fromkeys(chosen))
+    count = num
+    if count is None:
+        count = max(1, min(columns or 10, MOST_IN_GRID // len(chosen))) * len(chosen)
+    elif is_grid and count % len(chosen):
+        each = count // len(chosen) + 1
+        note(
+            console,
+            f"note: {each * len(chosen)} images in place of {count}, so that the grid has {each} "
+            f"of each of {len(chosen)} classes",
+        )
+        count = each * len(chosen)
     _check_room(model, count, out)
     labels = model.labels(chosen, count)
     batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
     if out.suffix == ".npz":
         _write_npz(model, labels, batches, out)
-    elif out.suffix == ".png":
+    elif is_grid:
         for line in illegible(model.class_names[label] for label in chosen):
             note(console, f"note: {line}")
-        _write_grid(model, labels, batches, out)
+        images = torch.cat(list(batches))
+        draw_grid(images, labels, model.class_names, columns=columns, scale=scale).save(out)
     else:
         _write_folder(model, labels, batches, out)
     return f"{len(labels)} images of iteration {model.iteration} written to {out}"
@@ -68,9 +88,12 @@ def export_samples(
 
 def _check_room(model: Model, count: int, out: Path) -> None:
     """Refuse before the first image what could not be written after the last."""
-    if out.suffix not in {".npz", ".png", ""}:
-        raise UserError(f"--out {out}: write .png for a grid, .npz for arrays, or a folder's name")
-    if out.suffix == ".png":
+    if out.suffix.lower() not in {".npz", "", *FORMATS}:
+        raise UserError(
+            f"--out {out}: write {', '.join(FORMATS)} for a grid, .npz for arrays, or a folder's "
+            "name"
+        )
+    if out.suffix.lower() in FORMATS:
         if count > MOST_IN_GRID:
             raise UserError(
                 f"{count} images are too many for one grid (at most {MOST_IN_GRID}): "
@@ -96,13 +119,6 @@ def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[
             yield batch
             done += len(batch)
             progress("generating", done, total)
-
-
-def _write_grid(
-    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
-) -> None:
-    images = torch.cat(list(batches))
-    save_image(labelled_grid(images, labels, model.class_names), out)
 
 
 def _write_folder(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
+from PIL.Image import Image
 from torch import Tensor
 
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import expanded
+from contragan.core.types import to_uint8
 from contragan.models import Generator
 from contragan.models.batch_norm import BatchNormMode, evaluation_mode
 from contragan.recipes.gan import build_unseeded_generator
@@ -29,6 +31,7 @@ from contragan.runs.checkpoint import (
     read_manifest,
     verify,
 )
+from contragan.runs.class_choice import checked_labels, resolve
 from contragan.runs.run import DATASET, Run, checkpoint_at, open_run
 from contragan.runs.sampling import ImageSampler, require_memory, standing_batches
 
@@ -66,6 +69,16 @@ class Model:
         self.class_names = run.dataset.class_names
         self.image_bytes = run.recipe.data.channels * run.recipe.data.resolution**2
 
+    def __repr__(self) -> str:
+        names, data = self.class_names, self.run.recipe.data
+        shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+        weights = "moving average" if self.ema else "latest weights"
+        return (
+            f"Model({self.run.name}, seed {self.run.seed}, iteration {self.iteration}, {weights}: "
+            f"{len(names)} classes ({shown}), images {data.channels} x {data.resolution} x "
+            f"{data.resolution})"
+        )
+
     def class_indices(self, classes: Sequence[str | int] | str | int | None) -> list[int]:
         """Indices of classes given by name or index; all classes for None.
 
@@ -85,49 +98,7 @@ class Model:
         self, classes: Sequence[str | int] | str | int | None
     ) -> tuple[list[int], list[str]]:
         """:meth:`class_indices`, with what else each number could have meant."""
-        if classes is None:
-            return list(range(len(self.class_names))), []
-        if isinstance(classes, str | int):
-            classes = [classes]
-        if not classes:
-            raise UserError("no class was named")
-        found = []
-        for name in classes:
-            is_index = isinstance(name, int) and not isinstance(name, bool)
-            if is_index and 0 <= int(name) < len(self.class_names):
-                found.append(int(name))
-            else:
-                found.append(self._class_index(str(name)))
-        pairs = dict.fromkeys(zip(classes, found, strict=True))
-        remarks = [self._also_means(name, index) for name, index in pairs]
-        return found, [line for line in remarks if line]
-
-    def _also_means(self, name: str | int, index: int) -> str | None:
-        """What else a number could have meant than the class with this index."""
-        names, text = self.class_names, str(name)
-        if isinstance(name, str) and names[index] == name:
-            other = int(name) if name.isdecimal() and int(name) < len(names) else index
-            if other == index:
-                return None
-            return f"{text} is the class of that name, not index {text}, which is '{names[other]}'"
-        if text in names and names[index] != text:
-            return f"{text} is the index of class '{names[index]}', not the class called '{text}'"
-        return None
-
-    def _class_index(self, name: str) -> int:
-        if name in self.class_names:
-            return self.class_names.index(name)
-        if name.isdecimal() and int(name) < len(self.class_names):
-            return int(name)
-        close = difflib.get_close_matches(name, self.class_names, n=1)
-        if close:
-            hint = f"did you mean '{close[0]}'?"
-        else:
-            shown = ", ".join(self.class_names[:12])
-            hint = f"there are {shown}{', ...' if len(self.class_names) > 12 else ''}"
-        raise UserError(
-            f"there is no class '{name}': {hint} (or an index below {len(self.class_names)})"
-        )
+        return resolve(classes, self.class_names)
 
     def split_names(self, values: Sequence[str]) -> list[str]:
         """Class names from ``values``: each one name, or several separated by commas."""
@@ -159,18 +130,104 @@ class Model:
     ) -> Iterator[UInt8[Tensor, "B C H W"]]:
         """Images for ``labels`` (N,), a batch at a time on the CPU, so that N may be a million."""
         sampler = ImageSampler(self.generator, seed, truncation=truncation)
+        with self._evaluating(seed):
+            for part in torch.split(labels, batch_size):
+                yield sampler(part).cpu()
+
+    def _evaluating(self, seed: int) -> AbstractContextManager[None]:
+        """Within it the generator uses the statistics that ``batch_norm`` says."""
         settings = self.run.recipe.evaluation
         standing = standing_batches(
             self.generator, self.run.dataset.class_counts, settings.batch_size, seed
         )
-        with evaluation_mode(
-            self.generator,
-            self.batch_norm,
-            forward=standing,
-            batches=settings.standing_batches,
-        ):
-            for part in torch.split(labels, batch_size):
-                yield sampler(part).cpu()
+        return evaluation_mode(
+            self.generator, self.batch_norm, forward=standing, batches=settings.standing_batches
+        )
+
+    def latents(
+        self, num: int, *, seed: int = 0, truncation: float | None = None
+    ) -> Float[Tensor, "N Z"]:
+        """The first ``num`` latents (N, Z) of a seed, on the CPU: those that :meth:`sample` uses.
+
+        Args:
+            num: how many.
+            seed: the same seed gives the same latents.
+            truncation: redraw latent coordinates beyond this.
+        """
+        require_memory(num, 4 * self.generator.latent_dim, "latents")
+        return ImageSampler(self.generator, seed, truncation=truncation).latents(num)
+
+    def generate(
+        self,
+        latents: Float[Tensor, "N Z"],
+        labels: Tensor | Sequence[str | int] | str | int,
+        *,
+        batch_size: int = 256,
+    ) -> UInt8[Tensor, "N C H W"]:
+        """Images (N, C, H, W) uint8 of given latents (N, Z), on the CPU.
+
+        ``model.generate(model.latents(10, seed=1), labels)`` equals what ``sample`` draws with
+        that seed. Between two latents or two classes lies a path of images::
+
+            share = torch.linspace(0, 1, 8)[:, None]
+            one_hot = torch.eye(len(model.class_names))
+            mixtures = (1 - share) * one_hot[3] + share * one_hot[8]
+            model.generate(model.latents(1).expand(8, -1), mixtures)
+
+        Args:
+            latents: such as :meth:`latents` gives.
+            labels: indices (N,), or weights of all classes (N, K), a mixture for each image; or
+                names or indices of classes, one for all images or one for each.
+            batch_size: how many go through the network at a time.
+
+        Raises:
+            UserError: labels that do not fit the latents or the model's classes.
+        """
+        if not isinstance(labels, Tensor):
+            labels = torch.tensor(self.class_indices(labels))
+            labels = labels.expand(len(latents)) if len(labels) == 1 else labels
+        given = checked_labels(labels, len(latents), len(self.class_names))
+        if latents.ndim != 2 or latents.shape[1] != self.generator.latent_dim:
+            raise UserError(
+                f"latents have the shape {tuple(latents.shape)}, not (N, "
+                f"{self.generator.latent_dim}): take model.latents(num)"
+            )
+        device = next(self.generator.parameters()).device
+        pairs = zip(latents.split(batch_size), given.split(batch_size), strict=True)
+        with torch.no_grad(), self._evaluating(seed=0):
+            parts = [to_uint8(self.generator(z.to(device), y.to(device))).cpu() for z, y in pairs]
+        return torch.cat(parts)
+
+    def grid(
+        self,
+        classes: Sequence[str | int] | str | int | None = None,
+        num: int = 10,
+        *,
+        seed: int = 0,
+        truncation: float | None = None,
+        columns: int | None = None,
+        scale: int | None = None,
+    ) -> Image:
+        """A picture with one row per class and its name, which a notebook shows.
+
+        Args:
+            classes: names or indices; None for all.
+            num: how many images of each class.
+            seed: the same seed gives the same images.
+            truncation: redraw latent coordinates beyond this.
+            columns: how many images stand in a row; more go on in further rows.
+            scale: whole factor to enlarge by; None makes small images 48 pixels wide.
+
+        Returns:
+            A ``PIL.Image.Image``; ``.save("grid.png")`` writes it.
+        """
+        from contragan.core.pictures import labelled_grid
+
+        indices = list(dict.fromkeys(self.class_indices(classes)))
+        labels = self.labels(indices, num * len(indices))
+        require_memory(len(labels), 2 * self.image_bytes, "pixels")
+        images = torch.cat(list(self.batches(labels, seed=seed, truncation=truncation)))
+        return labelled_grid(images, labels, self.class_names, columns=columns, scale=scale)
 
     def sample(
         self,

@@ -80,6 +80,30 @@ class Run:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def __repr__(self) -> str:
+        classes = f"{self.dataset.num_classes} classes"
+        return f"Run({str(self.path)!r}: {self.name}, seed {self.seed}, {classes})"
+
+    def metrics(self, settings: Sequence[str] | None = None) -> Any:
+        """Everything that the run measured, one row per value.
+
+        A pandas DataFrame where pandas is installed, else a list of dicts. Columns: ``run``,
+        ``recipe``, ``seed``, the ``settings`` asked for, ``step`` (iterations), ``wall_seconds``
+        (of training up to that step, without evaluations; None beyond the last logged speed),
+        ``name`` (``d/adversarial``, ``evaluation/frechet_distance``), ``value``, ``unit``, and
+        ``features``, the extractor behind a score. Tables of several runs join into one.
+
+        Args:
+            settings: dotted paths such as ``"training.batch_size"``; None for the kinds of data,
+                generator, conditioning and adversarial loss.
+
+        Raises:
+            UserError: a setting that the recipe lacks, or a damaged ``metrics.jsonl``.
+        """
+        from contragan.runs.table import KINDS, metrics_table
+
+        return metrics_table(self, KINDS if settings is None else settings)
+
     def write(self, environment: dict[str, Any]) -> None:
         """Make the folder and write everything that does not change during training.
 

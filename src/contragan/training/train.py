@@ -267,12 +267,15 @@ GRID_COLUMNS = 10
 
 
 def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
-    """A sample grid: one row per class (the first 20), with the same latents every time."""
+    """A sample grid: one row per class (the first 20), with the same latents every time.
+
+    A single class has five rows.
+    """
     rows = min(run.dataset.num_classes, GRID_ROWS)
-    labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS)
+    labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS if rows > 1 else 5 * GRID_COLUMNS)
     training = generator.training
     generator.eval()
     images = ImageSampler(generator, seed, purpose="grid")(labels)
     generator.train(training)
-    picture = labelled_grid(images, labels, run.dataset.class_names)
+    picture = labelled_grid(images, labels, run.dataset.class_names, columns=GRID_COLUMNS)
     save_image(picture, run.samples / f"step-{iteration:07d}.png")

@@ -61,6 +61,11 @@ class Conditioning(nn.Module, ABC):
     ) -> DiscriminatorOutput:
         """Read a feature and its label."""
 
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.parameters())
+        size = f"{count:,} parameters"
+        return f"{type(self).__name__}({self.num_classes} classes, {size})"
+
     def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Terms:
         """Class loss of the D step."""
         return {}
