@@ -20,14 +20,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from unittest.mock import patch
 
-import torch
 from rich.console import Console
-from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from contragan.bench.measure import BenchRequest, Runner, our_step, set_up
-from contragan.models.layers import blocks, factory
+from contragan.models.layers import blocks
+from contragan.models.layers.factory import set_plain
 from contragan.models.layers.spectral_norm import SPECTRAL_NORM_EPS
 from contragan.recipes.schema import load_recipe
 from contragan.training.step import Step
@@ -59,16 +58,10 @@ def cached_passes(step: Step) -> Iterator[None]:
         yield
 
 
-def usual_form_of(*kinds: type[nn.Module]) -> Callable[[Step], None]:
-    """Have modules of these kinds compute in their usual form."""
-
-    def change(step: Step) -> None:
-        for network in (step.gan.generator, step.gan.discriminator):
-            for module in network.modules():
-                if isinstance(module, kinds):
-                    module.plain = True  # type: ignore[assignment]
-
-    return change
+def usual_resampling(step: Step) -> None:
+    """Blocks that resample apart from their convolutions."""
+    for network in (step.gan.generator, step.gan.discriminator):
+        set_plain(network)
 
 
 def nothing(step: Step) -> None:
@@ -80,32 +73,10 @@ def filtered_kernels() -> AbstractContextManager[object]:
     return patch.object(blocks, "filtered_on", lambda device: "kernel")
 
 
-def average_pooled_box() -> AbstractContextManager[object]:
-    """The box as PyTorch's average pooling."""
-
-    def forward(ctx: object, x: torch.Tensor, padding: int, divisor: int) -> torch.Tensor:
-        ctx.padding, ctx.divisor = padding, divisor  # type: ignore[attr-defined]
-        return nn.functional.avg_pool2d(x, 2, stride=1, padding=padding, divisor_override=divisor)
-
-    return patch.object(blocks._Box, "forward", staticmethod(forward))
-
-
-def bias_inside() -> AbstractContextManager[object]:
-    """Biases inside the call of a transposed convolution."""
-    inside = nn.functional.conv_transpose2d
-    return patch.multiple(factory, transposed_conv=inside)
-
-
 FORMS: dict[str, tuple[Callable[[Step], None], Context | None]] = {
     "spectral norm shared over layers": (torch_spectral_norm, None),
-    "convolution to the image as a product": (usual_form_of(factory.ImageConv2d), nullcontext),
-    "resampling folded into convolutions": (
-        usual_form_of(blocks.GeneratorBlock, blocks.TrunkBlock),
-        nullcontext,
-    ),
+    "resampling folded into convolutions": (usual_resampling, nullcontext),
     "box on images, not on the kernel": (nothing, filtered_kernels),
-    "box as a depthwise convolution": (nothing, average_pooled_box),
-    "bias of a transposed convolution apart": (nothing, bias_inside),
     "freed memory stays": (nothing, nullcontext),
 }
 

@@ -132,7 +132,7 @@ class DCGANGenerator(Generator):
         self.attention_after_block = config.attention_after_block
         if config.attention_after_block is not None:
             self.attention = SelfAttention(widths[config.attention_after_block], layers=layers)
-        self.to_image = layers.image_conv2d(widths[-1], image_channels)
+        self.to_image = layers.conv2d(widths[-1], image_channels, 3, padding=1)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         condition = self.one_hot(label, z.dtype) if self.conditional else None

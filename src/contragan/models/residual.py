@@ -103,7 +103,7 @@ class ResidualGenerator(Generator):
         self.norm = BatchNorm2d(
             outs[-1], eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
         )
-        self.to_image = layers.image_conv2d(outs[-1], image_channels)
+        self.to_image = layers.conv2d(outs[-1], image_channels, 3, padding=1)
 
     def inputs(self, z: Tensor, label: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
         """The linear layer's input and each block's condition."""

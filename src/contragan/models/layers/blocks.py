@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from contragan.models.layers.factory import Conv2d, Layers, Reformulated, biased_, transposed_conv
+from contragan.models.layers.factory import Conv2d, Layers, Reformulated
 from contragan.models.layers.normalization import TrunkNormalization, trunk_norm
 
 Filtered = Literal["images", "kernel"]
@@ -38,21 +38,13 @@ class _Box(torch.autograd.Function):
     """Sum over 2x2 windows of stride 1, divided by ``divisor``, after adding ``padding`` zeros.
 
     The forms with a border (padding 1) and without (0) are each other's transpose, so the gradient
-    is a box as well. On a CPU a depthwise convolution takes at most half the time of average
-    pooling.
+    is a box as well, and no activation is kept for it.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int, divisor: int) -> Tensor:
         ctx.padding, ctx.divisor = padding, divisor
-        if x.device.type != "cpu":
-            return F.avg_pool2d(x, 2, stride=1, padding=padding, divisor_override=divisor)
-        channels, both = x.shape[1], [padding, padding]
-        kernel = x.new_full((channels, 1, 2, 2), 1 / divisor)
-        # Unlike conv2d, which is this with defaults, autocast leaves it in the precision of x.
-        return torch.convolution(
-            x, kernel, None, [1, 1], both, [1, 1], False, [0, 0], groups=channels
-        )
+        return F.avg_pool2d(x, 2, stride=1, padding=padding, divisor_override=divisor)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -75,8 +67,10 @@ def upsample_conv(x: Tensor, conv: Conv2d, filtered: Filtered | None = None) -> 
     """``conv(upsample(x))`` for a 3x3 ``conv``, as one transposed convolution."""
     kernel = conv.effective_weight().flip(2, 3).transpose(0, 1)
     if (filtered or filtered_on(x.device)) == "kernel":
-        return transposed_conv(x, box(kernel, 1, 1), conv.bias, stride=2, padding=1)
-    return biased_(box(F.conv_transpose2d(x, kernel, stride=2), 0, 1), conv.bias)
+        return F.conv_transpose2d(x, box(kernel, 1, 1), conv.bias, stride=2, padding=1)
+    larger = box(F.conv_transpose2d(x, kernel, stride=2), 0, 1)
+    # The cast keeps the precision that autocast chose.
+    return larger if conv.bias is None else larger.add_(conv.bias.to(larger.dtype)[:, None, None])
 
 
 def conv_pool(x: Tensor, conv: Conv2d, filtered: Filtered | None = None) -> Tensor:

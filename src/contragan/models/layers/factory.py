@@ -13,10 +13,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from contragan.models.layers.image_conv import few_outputs_conv
 from contragan.models.layers.spectral_norm import NormGroup, SpectralNorm
-
-Size = int | tuple[int, ...]
 
 
 class Reformulated(nn.Module):
@@ -66,38 +63,12 @@ class Conv2d(_Weighted, nn.Conv2d):
         return F.conv2d(input, weight, self.bias, self.stride, self.padding)
 
 
-class ImageConv2d(Reformulated, Conv2d):
-    """3x3 convolution of padding 1 to an image's few channels."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.plain or input.device.type != "cpu":
-            return super().forward(input)
-        image = few_outputs_conv(input, self.effective_weight())
-        return biased_(image, self.bias)
-
-
-class ConvTranspose2d(Reformulated, _Weighted, nn.ConvTranspose2d):
+class ConvTranspose2d(_Weighted, nn.ConvTranspose2d):
     """``nn.ConvTranspose2d`` with an optional ``spectral_norm``, whose rows are output channels."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        convolve = F.conv_transpose2d if self.plain else transposed_conv
-        return convolve(input, self.effective_weight(), self.bias, self.stride, self.padding)  # type: ignore[arg-type]
-
-
-def transposed_conv(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size = 0
-) -> Tensor:
-    """``F.conv_transpose2d``, with the bias added apart.
-
-    Inside that call on a CPU, the bias's gradient takes as long as the weight's, and without
-    padding the bias makes the pass itself up to eight times as long (oneDNN, AVX-512, bf16).
-    """
-    return biased_(F.conv_transpose2d(x, weight, None, stride, padding), bias)
-
-
-def biased_(x: Tensor, bias: Tensor | None) -> Tensor:
-    """``x`` (B, C, H, W) with a bias (C,) added to each channel in place."""
-    return x if bias is None else x.add_(bias.to(x.dtype)[:, None, None])
+        weight = self.effective_weight()
+        return F.conv_transpose2d(input, weight, self.bias, self.stride, self.padding)  # type: ignore[arg-type]
 
 
 class Linear(_Weighted, nn.Linear):
@@ -146,9 +117,6 @@ class Layers:
         return self._finish(
             Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
         )
-
-    def image_conv2d(self, in_channels: int, image_channels: int) -> ImageConv2d:
-        return self._finish(ImageConv2d(in_channels, image_channels, 3, padding=1))
 
     def conv_transpose2d(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int, padding: int
