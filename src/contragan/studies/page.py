@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from contragan.core.errors import UserError
 from contragan.core.files import whole, write_text
-from contragan.studies import render
+from contragan.studies import render, table
 from contragan.studies.record import pool_of
 from contragan.studies.results import Results
 
@@ -89,7 +89,7 @@ def sample_grids(results: Results, out: Path) -> list[Grid]:
         for run in cell.runs:
             files = sorted((pool / run.run.name / "samples").glob("step-*.png"))
             if run.done and files:
-                found.append(Grid(f"{cell.cell.label}, seed {run.run.seed}", files[-1]))
+                found.append(Grid(f"{table.label(results, cell)}, seed {run.run.seed}", files[-1]))
                 break
     return found
 

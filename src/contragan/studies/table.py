@@ -50,7 +50,7 @@ def paper_layout(results: Results) -> Grid:
 def cell_layout(results: Results) -> Grid:
     """One line per cell: published, ours best, ours last, and what the paper has besides."""
     lines = _lines(results)
-    rows = [(_label(results, found), *(say(found) for _, say in lines)) for found in results.cells]
+    rows = [(label(results, found), *(say(found) for _, say in lines)) for found in results.cells]
     return _without_empty(Grid(("", *(what for what, _ in lines)), tuple(rows)))
 
 
@@ -58,7 +58,7 @@ def score_layout(results: Results, at: At) -> Grid:
     """One line per cell: every score at each run's best evaluation, or at its last."""
     rows = [
         (
-            _label(results, found),
+            label(results, found),
             words.of_runs(found),
             *(words.of_mean(found.spread(score, at), score) for score in results.scores),
         )
@@ -101,7 +101,7 @@ def _published_number(name: str, digits: str) -> Callable[[CellResult], str]:
     return say
 
 
-def _label(results: Results, found: CellResult) -> str:
+def label(results: Results, found: CellResult) -> str:
     """A cell's label, without the row where all cells share it."""
     same = len({each.cell.row for each in results.cells}) == 1
     return found.cell.column if same else found.cell.label
