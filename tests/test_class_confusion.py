@@ -1,7 +1,7 @@
 """The defect of the published loss, and its repair, reproduced on digits in a minute each.
 
 Trained side by side in two processes of one thread. Measured for the recipes as they stand in
-docs/results.md; here with fewer iterations, and with pixels as features so that it stays quick.
+docs/results/digits.md; here with fewer iterations, and with pixels as features to stay quick.
 """
 
 import json

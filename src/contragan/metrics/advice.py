@@ -1,6 +1,6 @@
 """What to do about faults that an evaluation found; it depends on how the generator was trained.
 
-Only what docs/results.md shows to help is advised.
+Only what docs/results/digits.md shows to help is advised.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from contragan.metrics.findings import Kind
 
 UNTIED = frozenset({"unconditional", "nt_xent", "pair", "triplet", "n_pair"})
-"""Kinds of conditioning whose loss does not tie an image to its class: docs/results.md."""
+"""Kinds of conditioning whose loss does not tie an image to its class: docs/results/digits.md."""
 
 FEW_PASSES = 10
 """Passes over the training images before which a verdict says little; a `digits/` recipe makes
