@@ -31,6 +31,15 @@ CELL = {"row": "a", "column": "b", "recipe": "digits/biggan"}
         ({"scales": {"tiny": {"note": "n", "seeds": 0}}}, "'scales.tiny.seeds': Input should be"),
         ({"scales": {"tiny": {"notes": "n", "seeds": 1}}}, "'scales.tiny.notes', did you mean"),
         ({"title": 3}, "'title': Input should be a valid string (got 3)"),
+        ({"scales": ["tinny"]}, "there is no packaged scale 'tinny', did you mean 'tiny'?"),
+        (
+            {"scales": {"tiny": {"base": "tiny", "settings": {"all": []}}}},
+            "beside those of 'tiny' needs a note",
+        ),
+        (
+            {"claims": [{"says": "c", "lower": "BigGAN, 2D", "than": "BigGAN, 2C"}]},
+            "claim 'c' names the cell 'BigGAN, 2D', which the study does not have",
+        ),
         ({"titel": "t"}, "unknown key 'titel', did you mean 'title'"),
         ({"scores": []}, "'scores': Tuple should have at least 1 item"),
     ],

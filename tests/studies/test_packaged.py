@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from contragan.recipes.evaluation import PROTOCOLS
 from contragan.recipes.gan import build
@@ -188,3 +189,37 @@ def test_scales_of_a_file_may_start_from_a_packaged_one() -> None:
     assert recipe.data.resolution == 16
     assert recipe.training.total_iterations == 10_000
     assert recipe.training.batch_size == 64  # from the packaged scale
+
+
+def test_a_users_study_may_take_packaged_scales(tmp_path: Path) -> None:
+    cell = {"row": "BigGAN", "column": "2C", "recipe": "cifar10/contragan"}
+    mine = {"title": "t", "question": "q", "scores": ["frechet_distance"], "cells": [cell]}
+    own = {"base": "tiny", "note": "shorter", "seeds": 1, "settings": {"all": ["a=1"]}}
+    for scales, expected in (
+        (["full", "tiny"], load_study("paper/table1")[1].scales["tiny"]),
+        ({"tiny": own}, None),
+    ):
+        path = tmp_path / "mine.yaml"
+        path.write_text(yaml.safe_dump({**mine, "scales": scales}))
+        scale = load_study(str(path))[1].scales["tiny"]
+        if expected is not None:
+            assert scale == expected
+        else:
+            assert (scale.note, scale.seeds) == ("shorter", 1)
+            assert scale.settings["all"][-1] == "a=1"
+            assert scale.settings["all"][0] == "data.resolution=16"
+
+
+def test_a_recipes_name_is_a_key_of_a_scale() -> None:
+    tables_at_tiny = planned("paper/table3", "tiny")
+    attention = {
+        name: recipe.generator.attention_after_block
+        for name, recipe in tables_at_tiny.items()
+        if name.endswith("seed0") and recipe.generator.kind == "resgan"
+    }
+    assert sorted((name.rpartition("-")[0][:-9], at) for name, at in attention.items()) == [
+        ("cifar10-sagan", 1),
+        ("cifar10-sngan", None),
+        ("tiny-imagenet-sagan", 2),
+        ("tiny-imagenet-sngan", None),
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Literal
 
-from contragan.studies.readings import Evaluation, Reading, read_run
+from contragan.studies.readings import DISTANCE, Evaluation, Reading, read_run
 from contragan.studies.record import Record, RecordedRun, pool_of
 from contragan.studies.schema import Cell
 from contragan.studies.state import RunState, state_of
@@ -119,6 +119,12 @@ class Results:
         """The runs that are done, each once."""
         found = {run.run.name: run for cell in self.cells for run in cell.runs if run.done}
         return list(found.values())
+
+    @property
+    def main_score(self) -> str:
+        """The score that stands beside the published numbers."""
+        scores = self.record.study.scores
+        return DISTANCE if DISTANCE in scores else scores[0]
 
     @property
     def scores(self) -> list[str]:

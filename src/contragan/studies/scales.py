@@ -21,7 +21,7 @@ def with_scales(raw: dict[str, Any], where: str) -> dict[str, Any]:
     settings come after its own.
 
     Raises:
-        UserError: there is no such packaged scale.
+        UserError: there is no such packaged scale, or a changed one has no note of its own.
     """
     scales = raw.get("scales")
     if isinstance(scales, list):
@@ -44,6 +44,11 @@ def _written_out(scale: Any, where: str) -> Any:
     more = own.get("settings")
     if not isinstance(more, dict):
         return {**base, **own}
+    if "note" not in own:
+        raise UserError(
+            f"{where}: a scale with settings of its own beside those of '{name}' needs a note "
+            "that says what it reduces"
+        )
     settings = {key: list(values) for key, values in base["settings"].items()}
     for key, values in more.items():
         settings[key] = [*settings.get(key, []), *values] if isinstance(values, list) else values

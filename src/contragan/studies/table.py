@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contragan.studies import words
-from contragan.studies.readings import DISTANCE
 from contragan.studies.results import At, CellResult, Results
 from contragan.studies.words import NOTHING
 
@@ -70,6 +69,7 @@ def score_layout(results: Results, at: At) -> Grid:
 
 def _lines(results: Results) -> list[tuple[str, Callable[[CellResult], str]]]:
     """What is said of each cell, with what it is called."""
+    score = results.main_score
     published = [found.cell.published for found in results.cells if found.cell.published]
     lines: list[tuple[str, Callable[[CellResult], str]]] = [
         ("published FID", lambda found: words.of_published(found.cell.published)),
@@ -77,8 +77,8 @@ def _lines(results: Results) -> list[tuple[str, Callable[[CellResult], str]]]:
     if any(each.intra_class_fid is not None for each in published):
         lines.append(("published intra-class FID", _published_number("intra_class_fid", ".2f")))
     lines += [
-        ("ours, best", lambda found: words.of_cell(found, DISTANCE, "best")),
-        ("ours, last", lambda found: words.of_cell(found, DISTANCE, "last")),
+        ("ours, best", lambda found: words.of_cell(found, score, "best")),
+        ("ours, last", lambda found: words.of_cell(found, score, "last")),
     ]
     if any(each.parameters is not None for each in published):
         lines += [

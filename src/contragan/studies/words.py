@@ -39,7 +39,9 @@ def short_title(score: str) -> str:
 
 
 def number(value: float, score: str) -> str:
-    """A score's value: distances with two digits behind the point, shares with three."""
+    """A score's value: two digits behind the point for distances, three for shares."""
+    if "kernel" in score:
+        return f"{value:.4f}"
     return f"{value:.2f}" if "distance" in score else f"{value:.3f}"
 
 
@@ -120,9 +122,9 @@ def scale_line(results: Results) -> str:
 def legend(results: Results) -> list[str]:
     """What a reader has to know of the numbers: protocols, machine, what is not in them."""
     lines = [
-        "ours: Fréchet distance, mean ± sample standard deviation (runs) of each run's best "
-        "evaluation, the one of its lowest Fréchet distance (its other scores are those of the "
-        "same evaluation), and of its last"
+        f"ours: {title(results.main_score)}, mean ± sample standard deviation (runs) of each run's "
+        "best evaluation, the one of its lowest Fréchet distance (its other scores are those of "
+        "the same evaluation; the last counts where no distance was measured), and of its last"
     ]
     lines += _score_lines(results)
     lines += _published_lines(results)
