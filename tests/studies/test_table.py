@@ -184,6 +184,18 @@ def test_a_page_has_its_pictures_and_csv_beside_it(tmp_path: Path) -> None:
         write_page(results, out, tmp_path / "page" / "confusion.txt")
 
 
+def test_a_page_names_seeds_and_data_and_a_users_own_file(tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    results = filled(out, "class-confusion", seeds=1)
+    record = results.record.model_copy(update={"name": "mine", "data": {"cifar10": "/secret/data"}})
+    written = write_page(Results(record, results.cells), out, tmp_path / "mine.md")
+    text = written[0].read_text()
+    assert "study run mine.yaml --scale tiny --seeds 1 --data cifar10=DATA\n" in text
+    assert "secret" not in text
+    assert len(written) == 2  # no run has samples
+    assert "## Pictures" not in text
+
+
 def test_a_study_without_results_has_no_page(tmp_path: Path) -> None:
     record = record_study(tmp_path / "study", "class-confusion")
     results = read_results(record, tmp_path / "study")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from contragan.core.errors import UserError
 from contragan.core.files import whole, write_text
 from contragan.studies import render, table
+from contragan.studies.catalog import study_names
 from contragan.studies.record import pool_of
 from contragan.studies.results import Results
 
@@ -56,7 +57,8 @@ def write_page(results: Results, out: Path, to: Path) -> list[Path]:
 def page(results: Results, out: Path, data: str, picture: str | None) -> str:
     """The page's Markdown; ``data`` and ``picture`` are files beside it."""
     record, scale = results.record, results.record.study.scales[results.record.scale]
-    command = ["contragan", "study", "run", record.name, "--scale", record.scale]
+    name = record.name if record.name in study_names() else f"{record.name}.yaml"
+    command = ["contragan", "study", "run", name, "--scale", record.scale]
     if record.seeds != scale.seeds:
         command += ["--seeds", str(record.seeds)]
     for kind in sorted({run.data for run in record.runs} & record.data.keys()):
