@@ -39,5 +39,5 @@ def test_recipes_exist_under_todays_names(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     commands = re.findall(r"contragan (?:train|bench|recipes show) ([a-z0-9-]+/[\w-]+)", text)
     named = re.findall(rf"`((?:{'|'.join(FAMILIES)})/[a-z0-9-]*[a-z0-9])`", text)
-    of_old = set(RENAMED) if page.name == "results.md" else set()
+    of_old = set(RENAMED) if page.parent.name == "results" else set()
     assert {*commands, *named} - {*recipe_names()} - of_old == set()
