@@ -213,7 +213,7 @@ def test_a_users_study_may_take_packaged_scales(tmp_path: Path) -> None:
 def test_a_recipes_name_is_a_key_of_a_scale() -> None:
     tables_at_tiny = planned("paper/table3", "tiny")
     attention = {
-        name: recipe.generator.attention_after_block
+        name: recipe.generator.model_dump()["attention_after_block"]
         for name, recipe in tables_at_tiny.items()
         if name.endswith("seed0") and recipe.generator.kind == "resgan"
     }
