@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,8 +17,15 @@ Scalar = Float[Tensor, ""]
 
 
 class AdversarialSettings(Config, ABC):
-    """A loss of authenticity logits (B,), one for each network; in float32 or wider."""
+    """A loss of authenticity logits (B,), one for each network; in float32 or wider.
 
+    ``boundary`` is the logit above which the discriminator takes an image for real; None where the
+    loss fixes none. ``margin`` is the distance from it beyond which an image on its own side has no
+    gradient; None where every image has one.
+    """
+
+    boundary: ClassVar[float | None] = None
+    margin: ClassVar[float | None] = None
     kind: str
 
     @abstractmethod
@@ -36,6 +43,7 @@ class Vanilla(AdversarialSettings):
     Source: Goodfellow et al. 2014.
     """
 
+    boundary: ClassVar[float | None] = 0.0
     kind: Literal["vanilla"] = "vanilla"
 
     def discriminator(self, real_logit: Logit, fake_logit: Logit) -> Scalar:
@@ -51,6 +59,7 @@ class LeastSquares(AdversarialSettings):
     Source: Mao et al. 2017, Eq. 9 (a = 0, b = c = 1).
     """
 
+    boundary: ClassVar[float | None] = 0.5
     kind: Literal["least_squares"] = "least_squares"
 
     def discriminator(self, real_logit: Logit, fake_logit: Logit) -> Scalar:
@@ -67,6 +76,8 @@ class Hinge(AdversarialSettings):
     Source: Lim and Ye 2017; Kang and Park 2020, Sec. 4.3.
     """
 
+    boundary: ClassVar[float | None] = 0.0
+    margin: ClassVar[float | None] = 1.0
     kind: Literal["hinge"] = "hinge"
 
     def discriminator(self, real_logit: Logit, fake_logit: Logit) -> Scalar:

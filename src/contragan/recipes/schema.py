@@ -80,6 +80,24 @@ class TrainingConfig(Config):
     """How often the generator is scored; null for never."""
     evaluate_at_start: bool
     """Whether the untrained generator is scored too."""
+    stability_every_iterations: int | None = Field(default=None, gt=0)
+    """How often the signals of stability (docs/stability.md) are logged; null for never."""
+    on_collapse: Literal["ignore", "warn", "stop", "rollback"] = "ignore"
+    """What to do when those signals, or the distance, show that training has collapsed."""
+
+    @model_validator(mode="after")
+    def _guard_sees(self) -> TrainingConfig:
+        if self.on_collapse != "ignore" and self.stability_every_iterations is None:
+            raise ValueError(
+                f"on_collapse {self.on_collapse} watches signals that are not measured: set "
+                "training.stability_every_iterations too, for example to 200"
+            )
+        if self.on_collapse == "rollback" and self.evaluate_every_iterations is None:
+            raise ValueError(
+                "on_collapse rollback goes back to the best evaluated checkpoint: set "
+                "training.evaluate_every_iterations too, or choose on_collapse=stop"
+            )
+        return self
 
     @model_validator(mode="after")
     def _divides(self) -> TrainingConfig:

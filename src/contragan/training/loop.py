@@ -29,9 +29,11 @@ from contragan.runs.writer import Writer
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.forecast import Forecast
+from contragan.training.seconds import Seconds
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.terms import NonFiniteLoss, TermMeter
+from contragan.training.watch import Watch
 
 AGREE_EVERY_SECONDS = 1.0
 """How often processes ask each other whether to stop, which makes them wait for each other."""
@@ -48,24 +50,6 @@ class Score:
     shown: dict[str, float]
     lines: list[dict[str, Any]]
     warnings: tuple[str, ...]
-
-
-@dataclass
-class Seconds:
-    """Wall time of the iterations so far, by part."""
-
-    data: float = 0.0
-    discriminator: float = 0.0
-    generator: float = 0.0
-    ema: float = 0.0
-    total: float = 0.0
-    iterations: int = 0
-    evaluation: float | None = None
-    """Of the last evaluation; None before there was one."""
-
-    def outside_steps(self) -> float:
-        """Share of an iteration's time that is not spent in the D and G steps."""
-        return 1 - (self.discriminator + self.generator) / self.total
 
 
 @dataclass
@@ -89,6 +73,7 @@ class Loop:
     evaluate: Callable[[int], Score]
     draw_samples: Callable[[int], None]
     log: MetricsLog | None = None
+    watch: Watch = field(default_factory=Watch)
     iteration: int = 0
     best: float | None = None
     best_iteration: int | None = None
@@ -136,11 +121,13 @@ class Loop:
         mark = time.perf_counter()
         while self.iteration < self.config.total_iterations:
             self.writer.check()
+            self.watch.before(self.iteration + 1)
             self._iterate()
             self._foretell(forecast)
             if self._due(self.config.log_every_iterations):
                 speed = self.config.log_every_iterations / (time.perf_counter() - mark)
                 self._write_log(speed)
+            self.watch.after(self.iteration, self.log, self.display.line)
             self._between()
             if self._due(self.config.log_every_iterations):
                 mark = time.perf_counter()
@@ -152,6 +139,8 @@ class Loop:
 
     def _reason(self, stop: Stop) -> str | None:
         """Why to stop after this iteration; several processes give the same answer."""
+        if collapsed := self.watch.reason(self.step.fabric.device):
+            return collapsed
         if world_size() == 1:
             return stop.reason
         if self.iteration < self._asks_at:
@@ -248,6 +237,7 @@ class Loop:
             for line in score.lines:
                 self.log.record(line)
         self.display.evaluated(score.shown, score.warnings)
+        self.watch.evaluated(score.lines, self.display.line)
         better = score.rank_by is not None and (self.best is None or score.rank_by < self.best)
         if better:
             self.best, self.best_iteration = score.rank_by, self.iteration

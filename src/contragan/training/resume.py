@@ -24,9 +24,11 @@ _FREE_TO_CHANGE = {
         "checkpoint_every_iterations",
         "evaluate_every_iterations",
         "evaluate_at_start",
+        "stability_every_iterations",
+        "on_collapse",
     },
 }
-"""Settings that a resumed run may change: they decide when things happen, not what is trained."""
+"""Settings that a resumed run may change: they decide what happens when, not what is trained."""
 
 
 @dataclass(frozen=True)

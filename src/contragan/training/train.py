@@ -16,7 +16,7 @@ from contragan.evaluation.record import metric_lines
 from contragan.models import Generator
 from contragan.recipes.gan import GAN, build
 from contragan.recipes.schema import AdamConfig
-from contragan.runs.log import MetricsLog
+from contragan.runs.log import MetricsLog, read_metrics
 from contragan.runs.run import Run
 from contragan.runs.sampling import ImageSampler
 from contragan.training.captured import CapturedStep, why_not_captured
@@ -30,8 +30,10 @@ from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
 from contragan.training.room import check_room, memory_explained
 from contragan.training.setup import Request, Setup, StepKind, changed_code, environment, set_up
+from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
+from contragan.training.watch import Watch
 
 
 def train(request: Request, console: Console) -> Outcome:
@@ -134,6 +136,7 @@ def wire(setup: Setup, request: Request) -> Loop:
         facts={"recipe": run.name, "class_names": list(run.dataset.class_names)},
         evaluate=evaluate,
         draw_samples=draw_samples,
+        watch=make_watch(setup, step),
     )
     if setup.checkpoint is not None:
         loop.resume(setup.checkpoint)
@@ -150,7 +153,19 @@ def claim(setup: Setup, loop: Loop) -> None:
         run.write(known)
         loop.log = MetricsLog(run.path, loop.iteration, evaluated=loop.evaluated)
         loop.mark_best()
+        loop.watch.recall(read_metrics(loop.log.path))
     setup.fabric.barrier()
+
+
+def make_watch(setup: Setup, step: Step) -> Watch:
+    """What watches the training's stability; only the first process measures."""
+    recipe = setup.run.recipe
+    if recipe.training.stability_every_iterations is None:
+        return Watch()
+    if setup.fabric.global_rank > 0:
+        return Watch(recipe.training)
+    meter = StabilityMeter(step, setup.train, setup.test, recipe.adversarial)
+    return Watch(recipe.training, meter)
 
 
 def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
