@@ -89,10 +89,9 @@ def check_same(saved: Run, recipe: Recipe, seed: int) -> list[str]:
     changed = [key for key in found if not allowed(key)]
     if changed:
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-        command = shlex.join(["contragan", "resume", str(saved.path)])
         raise UserError(
             f"{saved.path} holds a run with other settings ({', '.join(changed[:4])}{more}): "
-            f"`{command}` goes on with it as it is; or give another --out"
+            "resume it with the settings it began with, or give another --out"
         )
     return found
 
