@@ -24,7 +24,8 @@ from contragan.features.extractor import FeatureExtractor
 from contragan.features.load import load_extractor
 from contragan.features.networks import InceptionV3, inception_extractor
 from contragan.recipes.schema import TrainingConfig, load_recipe
-from contragan.training.loop import Loop, Seconds
+from contragan.training.loop import Loop
+from contragan.training.seconds import Seconds
 from contragan.training.setup import Request, set_up
 from contragan.training.train import wire
 

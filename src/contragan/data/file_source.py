@@ -21,7 +21,7 @@ from contragan.data.value_range import scan
 
 
 class Unreadable(ValueError):
-    """A file that is not a whole image, with the reason."""
+    """A file that is not a whole image, or a small one, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class FileRows:
         return len(self.files)
 
     def read(self, start: int, stop: int) -> Block:
-        """Decode rows; an image that cannot be read becomes a failure.
+        """Decode rows; an image that cannot be read, or is too small, becomes a failure.
 
         Raises:
-            UserError: an image is smaller than the resolution, or not of the size of the others.
+            UserError: an image is not of the size of the others.
         """
         images: list[Pixels] = []
         labels: list[int] = []
@@ -163,8 +163,7 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
     """Read one image file: its pixels, and what is to be told of it.
 
     Raises:
-        Unreadable: the file is not a whole image.
-        UserError: the image is smaller than the resolution.
+        Unreadable: the file is not a whole image, or the image is smaller than the resolution.
     """
     try:
         # Read whole, then parsed: Pillow's own small reads cost twice the time on 32 x 32 JPEGs.
@@ -176,9 +175,9 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
             remarks = preprocess.remarks(image)
             return preprocess(image), remarks
     except TooSmall as error:
-        raise UserError(
-            f"{path} is {error}, smaller than the resolution {preprocess.resolution}: lower "
-            "data.resolution (--resolution in an evaluation), or remove or enlarge the small images"
+        raise Unreadable(
+            f"it is {error}, smaller than the resolution {preprocess.resolution}: lower "
+            "data.resolution, or --resolution in an evaluation, or enlarge it"
         ) from error
     except MemoryError as error:
         raise UserError(f"{path} does not fit in memory: make it smaller") from error

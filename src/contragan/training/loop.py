@@ -29,6 +29,7 @@ from contragan.runs.writer import Writer
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.forecast import Forecast
+from contragan.training.seconds import Seconds
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.terms import NonFiniteLoss, TermMeter
@@ -48,24 +49,6 @@ class Score:
     shown: dict[str, float]
     lines: list[dict[str, Any]]
     warnings: tuple[str, ...]
-
-
-@dataclass
-class Seconds:
-    """Wall time of the iterations so far, by part."""
-
-    data: float = 0.0
-    discriminator: float = 0.0
-    generator: float = 0.0
-    ema: float = 0.0
-    total: float = 0.0
-    iterations: int = 0
-    evaluation: float | None = None
-    """Of the last evaluation; None before there was one."""
-
-    def outside_steps(self) -> float:
-        """Share of an iteration's time that is not spent in the D and G steps."""
-        return 1 - (self.discriminator + self.generator) / self.total
 
 
 @dataclass
@@ -230,6 +213,7 @@ class Loop:
     def _write_log(self, speed: float) -> None:
         terms: dict[str, float] = {}
         for meter in self.meters.values():
+            meter.share()
             terms |= meter.read()
         if self.log is not None:
             for name, value in terms.items():
@@ -278,6 +262,8 @@ class Loop:
             return
         self._check()
         self.saved = True
+        for meter in self.meters.values():
+            meter.share()  # the first process saves for all
         if self.log is None:
             return
         networks = {name: snapshot(net.state_dict()) for name, net in self.networks.items()}
