@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from functools import reduce
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from operator import or_
 from typing import Annotated, Any, get_args
 
@@ -43,11 +44,21 @@ def kind_of(variant: type[BaseModel]) -> str | None:
     return values[0] if values and isinstance(values[0], str) else None
 
 
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except AttributeError:
+        # Where the user imports the extension before this package, it has only come as far as its
+        # own import of us. Loaded anew it is whole, and Python gives that module to the user too.
+        sys.modules.pop(point.module, None)
+        return point.load()
+
+
 def installed(group: str) -> list[type[BaseModel]]:
     found = []
     for point in sorted(entry_points(group=f"contragan.{group}"), key=lambda point: point.name):
         try:
-            found.append(point.load())
+            found.append(_loaded(point))
         except (ImportError, AttributeError) as error:
             raise UserError(
                 f"the installed extension {point.name} ({point.value}) cannot be loaded: {error}. "
