@@ -56,6 +56,10 @@ def test_synchronized_batch_norm(two: list[dict[str, Any]]) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+def test_logged_terms_are_means_over_processes(two: list[dict[str, Any]]) -> None:
+    assert [found["meter"] for found in two] == [{"d/adversarial": pytest.approx(6)}] * 2
+
+
 def test_processes_stop_for_the_same_reason(two: list[dict[str, Any]]) -> None:
     expected = [
         [None, 0],

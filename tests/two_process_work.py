@@ -21,6 +21,7 @@ from contragan.models.heads.proxy_nca import ProxyNCAConfig
 from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import BatchNorm2d, synchronized
 from contragan.training.stop import Stop
+from contragan.training.terms import TermMeter
 
 FEATURES, CLASSES, BATCH = 6, 3, 8
 COMMON: dict[str, Any] = {"embedding_dim": 5, "weight": 0.7, "projection_head": "linear"}
@@ -139,6 +140,17 @@ def stopped(
     return stop.agree(found), stop.exit_code
 
 
+def logged(rank: int) -> dict[str, float]:
+    """What the log says of three updates, the first two before a checkpoint."""
+    meter = TermMeter("d", torch.device("cpu"))
+    for update in range(3):
+        meter.add({"adversarial": torch.tensor(10.0 * rank + update)}, update)
+        if update == 1:
+            meter.share()
+    meter.share()
+    return meter.read()
+
+
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -151,6 +163,7 @@ def work(rank: int, folder: str) -> None:
     }
     found["ada"] = probability(rows)
     found["batch norm"] = normalized(rows)
+    found["meter"] = logged(rank)
     found["stop"] = [list(stopped(rank, *case)) for case in STOPS]
     torch.save(found, os.path.join(folder, f"{rank}.pt"))
     dist.destroy_process_group()

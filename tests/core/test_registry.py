@@ -1,5 +1,7 @@
 """Variants by kind: this package's own, and those of installed packages."""
 
+import os
+import subprocess
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -89,3 +91,35 @@ def test_an_installed_package_that_is_broken_is_named(
     install(monkeypatch, tmp_path, "import nothing_of_that_name", "an_extension:Green")
     with pytest.raises(UserError, match="the installed extension theirs"):
         union("colours", Red, Blue, base=Config)
+
+
+HEAD = """
+from typing import Literal
+from contragan.models.heads.base import ConditioningSettings
+
+class Mine(ConditioningSettings):
+    kind: Literal["mine"]
+"""
+
+
+def test_an_extension_may_be_imported_before_this_package(tmp_path: Path) -> None:
+    (tmp_path / "an_extension.py").write_text(HEAD)
+    facts = tmp_path / "an_extension-1.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: an-extension\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("[contragan.heads]\nmine = an_extension:Mine\n")
+    code = (
+        "import an_extension; from contragan.models.heads import ConditioningConfig as union; "
+        "assert str(union).count('an_extension.Mine') == 1, union; "
+        "from contragan.core.registry import installed; "
+        "assert installed('heads') == [an_extension.Mine]"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr

@@ -29,7 +29,9 @@ def test_split_tree(tree: Path, load: Load) -> None:
     assert train.class_counts.tolist() == [6, 6, 6]
     assert test.class_counts.tolist() == [2, 2, 2]
     assert train.fingerprint != test.fingerprint
-    assert not train.notes
+    assert [note.partition(": ")[2] for note in train.notes] == [
+        "1 file not of an image format this machine reads (1 ._*)"
+    ]
     expected = np.asarray(Image.open(tree / "train" / "bee" / "3.png"))
     np.testing.assert_array_equal(train.images[9], expected)
     assert train.labels[9] == 1
@@ -176,8 +178,10 @@ def test_test_classes_that_are_not_trained_on(tree: Path, load: Load, draw: Draw
 
 def test_images_smaller_than_the_resolution(tree: Path, load: Load, draw: Draw) -> None:
     path = draw(tree / "train" / "bee" / "small.png", size=(15, 40))
-    with pytest.raises(UserError, match=rf"{path} is 15 x 40 pixels, smaller than .* 16"):
+    with pytest.raises(UserError, match=rf"{path} \(it is 15 x 40 pixels, smaller than .* 16"):
         load(tree)
+    data = load(tree, skip_unreadable=True)
+    assert (len(data), data.skipped) == (18, 1)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])

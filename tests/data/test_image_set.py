@@ -52,6 +52,11 @@ def test_npz_files(tmp_path: Path) -> None:
     assert np.array_equal(named.images, images)
     assert named.labels.tolist() == [1, 0]
     assert named.class_names == ("x", "y")
+    assert not named.notes
+    np.savez(tmp_path / "unlabelled.npz", images=images, class_names=["x", "y"])
+    unlabelled = load_image_set(tmp_path / "unlabelled.npz")
+    assert unlabelled.class_names == ("image",)
+    assert any("class_names are not used" in note for note in unlabelled.notes)
     np.savez(tmp_path / "plain.npz", images[..., 0])
     assert load_image_set(tmp_path / "plain.npz").images.shape == (2, 4, 4, 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,8 +42,11 @@ def read_text(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's or folder's content has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file's or folder's content has reached the disk; Windows syncs only files."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    # Windows refuses to sync what is not open for writing.
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

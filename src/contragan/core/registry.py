@@ -6,8 +6,9 @@ They are this package's own, those of installed packages, and any class by its i
 
 from __future__ import annotations
 
+import sys
 from functools import cache, partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic import BaseModel, Discriminator, PlainValidator, Tag, ValidationInfo, create_model
@@ -92,11 +93,21 @@ def short(kind: str) -> str:
     return kind.rpartition(":")[2]
 
 
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except AttributeError:
+        # Where the user imports the extension before this package, it has only come as far as its
+        # own import of us. Loaded anew it is whole, and Python gives that module to the user too.
+        sys.modules.pop(point.module, None)
+        return point.load()
+
+
 def installed(group: str) -> list[type[BaseModel]]:
     found = []
     for point in sorted(entry_points(group=f"contragan.{group}"), key=lambda point: point.name):
         try:
-            found.append(point.load())
+            found.append(_loaded(point))
         except (ImportError, AttributeError) as error:
             raise UserError(
                 f"the installed extension {point.name} ({point.value}) cannot be loaded: {error}. "

@@ -22,7 +22,7 @@ from contragan.data.value_range import scan
 
 
 class Unreadable(ValueError):
-    """A file that is not a whole image, with the reason."""
+    """A file that is not a whole image, or a small one, with the reason."""
 
 
 @dataclass(frozen=True)

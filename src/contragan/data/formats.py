@@ -82,9 +82,10 @@ class LeftOut:
 
     def file(self, name: str) -> None:
         """Count a file that is not taken for an image."""
-        if name.startswith(".") or name.lower() in SYSTEM_FILES:
-            # "._photo.jpg" holds what macOS knows about photo.jpg, and no picture.
-            self.hidden += is_image_name(name) and not name.startswith("._")
+        if name.startswith("._") and is_image_name(name):
+            self.unread["._*"] += 1  # what macOS knows about a picture of that name
+        elif name.startswith(".") or name.lower() in SYSTEM_FILES:
+            self.hidden += is_image_name(name)
         else:
             self.unread[suffix_of(name) or "without a suffix"] += 1
 

@@ -121,7 +121,7 @@ def load_image_set(
         source = _folder(path)
         names, notes, rows = source.class_names, source.notes, source.open(reading.preprocess)
     elif path.suffix == ".npz" and path.is_file():
-        images, labels, names = read_npz(path)
+        images, labels, names, notes = read_npz(path)
         arrays = ArrayRows(images, labels)
         if reading.resolution is None:
             rows = arrays  # as they are, without a copy

@@ -14,11 +14,11 @@ from contragan.data.layout import NO_CLASS
 MOST_UNNAMED = 100_000
 """Labels that reach further without class names are taken for a mistake."""
 
-Loaded = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]
+Loaded = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...], tuple[str, ...]]
 
 
 def read_npz(path: Path) -> Loaded:
-    """The images, labels and class names of an npz file.
+    """The images, labels and class names of an npz file, and lines for the user.
 
     It holds ``images`` or ``arr_0`` (N, H, W, C) or (N, H, W) uint8, perhaps ``labels`` or
     ``arr_1`` (N,) and ``class_names``.
@@ -30,7 +30,9 @@ def read_npz(path: Path) -> Loaded:
     images = _npz_images(path, arrays["images"])
     labels = arrays.get("labels")
     if labels is None:
-        return images, np.zeros(len(images), np.int64), (NO_CLASS,)
+        unused = f"{path}: its class_names are not used, for it holds no labels"
+        notes = (unused,) if "class_names" in arrays else ()
+        return images, np.zeros(len(images), np.int64), (NO_CLASS,), notes
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
             f"{path} holds {labels.dtype} labels of shape {labels.shape} for {len(images)} images: "
@@ -39,7 +41,7 @@ def read_npz(path: Path) -> Loaded:
     if labels.min() < 0:
         raise UserError(f"{path} holds negative labels")
     names = _npz_names(path, arrays.get("class_names"), int(labels.max()) + 1)
-    return images, labels.astype(np.int64), names
+    return images, labels.astype(np.int64), names, ()
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -169,8 +169,8 @@ def evaluate_images(
     warnings = record.warnings
     if not config.rounding:
         warnings += (
-            f"{generated.name} holds images of 8 bits: they are rounded, which "
-            f"{config.protocol or 'the protocol'} is not",
+            f"{generated.name} holds images of 8 bits, so rounded ones; the protocol "
+            f"({config.protocol or 'without a name'}) takes images that are not rounded",
         )
     return replace(record, protocol={**record.protocol, **facts}, warnings=warnings)
 

@@ -219,6 +219,7 @@ class Loop:
     def _write_log(self, speed: float) -> None:
         terms: dict[str, float] = {}
         for meter in self.meters.values():
+            meter.share()
             terms |= meter.read()
         if self.log is not None:
             for name, value in terms.items():
@@ -268,6 +269,8 @@ class Loop:
             return
         self._check()
         self.saved = True
+        for meter in self.meters.values():
+            meter.share()  # the first process saves for all
         if self.log is None:
             return
         networks = {name: snapshot(net.state_dict()) for name, net in self.networks.items()}

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from contragan.core.devices import widest_float
 from contragan.core.errors import UserError
+from contragan.core.processes import mean_over_processes
 from contragan.core.types import Terms
 
 _NEVER = 2**53
@@ -61,6 +62,11 @@ class TermMeter:
                     f"{int(iteration)}: try a lower learning rate, training.precision=fp32, or "
                     "another seed"
                 )
+
+    def share(self) -> None:
+        """Bring the sums to their means over all processes, which must all call this."""
+        if self._count:
+            self._state[0] = mean_over_processes(self._state[0])
 
     def means(self) -> dict[str, float]:
         """Mean of each term since the last :meth:`read`, by its full name."""
