@@ -1,5 +1,6 @@
 """The cache folder: what is listed, what is removed, and what is left alone."""
 
+import io
 import json
 import os
 import sys
@@ -181,7 +182,7 @@ def test_what_is_being_made_stays(old: Path) -> None:
 def test_the_command(old: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     lines = run(old).splitlines()
     assert lines[-2:] == ["downloads        5 B  SVHN", f"1.8 kB in {old}"]
-    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     before = sorted(old.rglob("*"))
     assert "would be removed: add --yes" in run(old, "clear", code=2)
     assert "'photos' is not one of" in run(old, "clear", "--kind", "photos", code=2)

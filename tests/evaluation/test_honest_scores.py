@@ -11,7 +11,8 @@ import torch
 
 from contragan.core.processes import Ranks
 from contragan.evaluation.protocol import IndexedDraw, evaluate
-from contragan.evaluation.reference import ImageSet, RealFeatures
+from contragan.evaluation.real_features import RealFeatures
+from contragan.evaluation.reference import ImageSet
 from contragan.features.cache import StatisticsCache
 from contragan.features.extractor import FeatureExtractor, Features
 from contragan.features.feature_pass import FeaturePass

@@ -15,7 +15,8 @@ from contragan.core.cache import cache_folder
 from contragan.core.errors import UserError
 from contragan.core.gaussian import Gaussian
 from contragan.core.processes import Ranks
-from contragan.evaluation.reference import ImageSet, RealFeatures
+from contragan.evaluation.real_features import RealFeatures
+from contragan.evaluation.reference import ImageSet
 from contragan.features.cache import Statistics, StatisticsCache, cache_key
 from contragan.features.extractor import FeatureExtractor, Features
 from contragan.features.feature_pass import FeaturePass

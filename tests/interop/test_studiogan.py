@@ -15,6 +15,7 @@ from torch.testing import assert_close
 
 from contragan.core.errors import UserError
 from contragan.interop import studiogan
+from contragan.interop.studiogan_settings import Settings
 from contragan.models import build_generator, build_trunk
 from contragan.models.discriminator import Discriminator
 
@@ -109,7 +110,7 @@ def test_every_combination_maps_onto_distinct_names(
         "img_size": size,
         "apply_attn": size == 32,
     }
-    asked = studiogan._Settings(settings)
+    asked = Settings(settings)
     with torch.device("meta"):
         resolution = asked.resolution
         generator = build_generator(
@@ -139,7 +140,7 @@ def test_every_head_maps(condition: str, layers: set[str], spectral: bool) -> No
     settings = case("biggan32-2C")[0]
     settings |= {"d_cond_mtd": condition, "apply_d_sn": spectral}
     settings |= {"normalize_d_embed": condition != "AC", "d_embed_dim": 16}
-    asked = studiogan._Settings(settings)
+    asked = Settings(settings)
     source, target = (
         Discriminator(trunk, asked.head(trunk.feature_dim))
         for trunk in (build_trunk(asked.trunk(), resolution=32, image_channels=3) for _ in range(2))
@@ -157,7 +158,7 @@ def test_every_head_maps(condition: str, layers: set[str], spectral: bool) -> No
 
 def test_normalized_classifier_sees_only_the_direction_of_the_feature() -> None:
     settings = {**case("biggan32-2C")[0], "d_cond_mtd": "AC", "normalize_d_embed": True}
-    head = studiogan._Settings(settings).head(16).eval()
+    head = Settings(settings).head(16).eval()
     feature, label = torch.randn(3, 16), torch.zeros(3, dtype=torch.long)
     assert_close(head(feature, label).class_logits, head(5 * feature, label).class_logits)
 

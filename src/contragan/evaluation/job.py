@@ -15,10 +15,10 @@ from torch import Tensor
 from contragan.core.fonts import legible
 from contragan.core.pair_pictures import ClosestPairs
 from contragan.core.processes import Ranks
+from contragan.evaluation.real_features import RealFeatures
 from contragan.evaluation.record import EvaluationRecord, versions
 from contragan.evaluation.reference import (
     LabelledImages,
-    RealFeatures,
     shown_name,
 )
 from contragan.evaluation.room import check_counts, check_room

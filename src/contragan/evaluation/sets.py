@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
-from contragan.evaluation.reference import LabelledImages, RealFeatures, same_images, stratified
+from contragan.evaluation.real_features import RealFeatures
+from contragan.evaluation.reference import LabelledImages, same_images, stratified
 from contragan.features.cache import Statistics
 from contragan.features.feature_pass import Keep, Passed
 from contragan.metrics import MeasuredSet, Sets, Training

@@ -13,13 +13,12 @@ from contragan.core.errors import UserError
 from contragan.core.files import check_writable
 from contragan.data import load_dataset
 from contragan.interop.studiogan import (
-    BATCH_NORM_EPS,
-    BATCH_NORM_MOMENTUM,
     State,
     load_discriminator,
     load_generator,
     read_checkpoint,
 )
+from contragan.interop.studiogan_settings import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
 from contragan.recipes.gan import GAN, build
 from contragan.recipes.schema import Recipe
 from contragan.runs.checkpoint import save_checkpoint

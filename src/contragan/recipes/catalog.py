@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from contragan.core.errors import UserError
+from contragan.core.files import read_text
 
 RENAMED = {
     "digits/contragan-eq8": "digits/contragan",
@@ -103,10 +104,7 @@ def recipe_text(name: str) -> str:
             return file.read_text(encoding="utf-8")
     path = Path(os.path.expanduser(name))
     if path.suffix in {".yaml", ".yml"}:
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the recipe file {path}: {error}") from error
+        return read_text(path)
     raise UserError(
         f"unknown recipe '{name}'{nearest(name, recipe_names())} "
         "`contragan recipes` lists all; a path ending in .yaml reads your own file"
