@@ -167,7 +167,8 @@ class Model:
         """Images (N, C, H, W) uint8 of given latents (N, Z), on the CPU.
 
         ``model.generate(model.latents(10, seed=1), labels)`` equals what ``sample`` draws with
-        that seed (standing batch-norm statistics are always those of seed 0 here). Between two latents or two classes lies a path of images::
+        that seed (standing batch-norm statistics are always those of seed 0 here). Between two
+        latents or two classes lies a path of images::
 
             share = torch.linspace(0, 1, 8)[:, None]
             one_hot = torch.eye(len(model.class_names))
