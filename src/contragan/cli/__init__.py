@@ -3,6 +3,7 @@
 from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
 from contragan.cli.generating import evaluate, sample
+from contragan.cli.plotting import plot_app
 from contragan.cli.tools import bench, import_studiogan
 from contragan.cli.training import train
 
@@ -14,3 +15,4 @@ app.command()(evaluate)
 app.command()(bench)
 app.command()(import_studiogan)
 app.add_typer(cache_app, name="cache")
+app.add_typer(plot_app, name="plot")

@@ -102,7 +102,8 @@ class DatasetConfig(Config, ABC):
     Images become ``resolution`` x ``resolution`` with ``channels`` channels. ``horizontal_flip``
     mirrors training images with probability 1/2. ``fake_labels`` says how labels of generated
     images are drawn: from the training set's frequencies, or uniformly. ``classes`` keeps only
-    those classes, by name or folder name, in the order given.
+    those classes, by name or folder name, in the order given. ``images_per_class`` keeps the first
+    so many training images of each class.
     """
 
     enlarges: ClassVar[bool] = True
@@ -113,6 +114,8 @@ class DatasetConfig(Config, ABC):
     horizontal_flip: bool
     fake_labels: Literal["training", "uniform"]
     classes: tuple[str, ...] | None = None
+    images_per_class: Annotated[int, Field(gt=0)] | None = None
+    """Train on the first so many images of each class only; null for all. Held-out images stay."""
 
     @field_validator("classes")
     @classmethod
