@@ -3,6 +3,7 @@
 from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
 from contragan.cli.generating import evaluate, sample
+from contragan.cli.plotting import plot_app
 from contragan.cli.study_results import page, table
 from contragan.cli.studying import study_app
 from contragan.cli.tools import bench, import_studiogan
@@ -20,3 +21,4 @@ app.add_typer(cache_app, name="cache")
 study_app.command()(table)
 study_app.command()(page)
 app.add_typer(study_app, name="study")
+app.add_typer(plot_app, name="plot")

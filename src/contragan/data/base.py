@@ -119,6 +119,8 @@ class DatasetConfig(Config, ABC):
     """Labels of generated images in training: with the training set's frequencies, or uniform."""
     classes: tuple[str, ...] | None = None
     """Only these classes, by name or folder, in this order; null for all."""
+    images_per_class: Annotated[int, Field(gt=0)] | None = None
+    """Train on the first so many images of each class only; null for all. Held-out images stay."""
 
     @field_validator("classes")
     @classmethod

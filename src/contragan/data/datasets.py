@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from contragan.core.cache import DOWNLOADS, cache_folder
@@ -87,7 +90,7 @@ def load_dataset(
         progress=progress,
     )
     notes = [*source.notes, *(f"{split} data: {line}" for line in store.notes)]
-    return ImageDataset(
+    found = ImageDataset(
         images=store.pixels(fits_in_memory(store.num_bytes, memory_share)),
         labels=store.labels,
         class_names=source.class_names,
@@ -97,6 +100,27 @@ def load_dataset(
         notes=tuple(notes),
         warnings=store.warnings,
         unreadable=store.failures,
+    )
+    if split == "test" or config.images_per_class is None:
+        return found
+    return first_of_each_class(found, config.images_per_class)
+
+
+def first_of_each_class(dataset: ImageDataset, count: int) -> ImageDataset:
+    """The first ``count`` images of each class, in memory; all of a class that has fewer."""
+    order = np.argsort(dataset.labels, kind="stable")
+    starts = np.cumsum(dataset.class_counts) - dataset.class_counts
+    place = np.arange(len(order)) - starts[dataset.labels[order]]  # of an image in its class
+    rows = np.sort(order[place < count])
+    if len(rows) == len(dataset):
+        return dataset
+    line = f"data.images_per_class: {len(rows):,} of {len(dataset):,} training images are used"
+    return replace(
+        dataset,
+        images=dataset.images[rows],
+        labels=dataset.labels[rows],
+        fingerprint=hashlib.sha256(f"{dataset.fingerprint} {count}".encode()).hexdigest()[:32],
+        notes=(*dataset.notes, line),
     )
 
 

@@ -13,8 +13,9 @@ DISTANCE = "evaluation/frechet_distance"
 IN_A_ROW = 2
 """Measurements, or evaluations, one after the other that must show a collapse."""
 
-EQUAL_LOGITS = 1e-4
-"""Logits are equal where they differ by at most this share of the largest mean."""
+EQUAL_LOGITS, ZERO = 1e-4, 1e-6
+"""Logits are equal where they differ by at most the first as a share of the largest mean, or by at
+most the second."""
 
 SATURATED_IN_A_ROW = 3
 """Measurements one after the other in which every hinge term is saturated."""
@@ -22,8 +23,9 @@ SATURATED_IN_A_ROW = 3
 ONE_LEVEL = 1 / 127.5
 """One of 255 levels in images in [-1, 1]: what differs by less is the same image."""
 
-WORSE = 2.0
-"""A distance has collapsed where it is more than this many times the best so far."""
+WORSE, WORSE_OVERFITTED = 2.0, 1.5
+"""A distance has collapsed where it is more than this many times the best so far; less is enough
+where the discriminator has overfitted."""
 
 OVERFITTED = 0.5
 """D has overfitted where its authenticity accuracies on training and held-out images differ by
@@ -129,7 +131,7 @@ def _is_dead(signals: Signals) -> str | None:
     if real is None or fake is None:
         return None
     spreads = (signals["logit_std_train"], signals["logit_std_generated"], abs(real - fake))
-    if not max(spreads) <= EQUAL_LOGITS * max(abs(real), abs(fake)):
+    if not max(spreads) <= max(ZERO, EQUAL_LOGITS * max(abs(real), abs(fake))):
         return None
     return f"the discriminator gives every image the same logit ({real:.3g})"
 
@@ -152,8 +154,12 @@ def _of_distance(history: History) -> Finding | None:
         return None
     best = min(steps[:-IN_A_ROW], key=history.distances.__getitem__)
     value, last = history.distances[best], steps[-IN_A_ROW:]
-    if not all(history.distances[step] > WORSE * value for step in last):
+    overfitted = overfitted_at(history)
+    times = WORSE if overfitted is None else WORSE_OVERFITTED
+    if not all(history.distances[step] > times * value for step in last):
         return None
     now = history.distances[last[-1]]
     says = f"the distance is {now:.4g}, and {value:.4g} at its best (iteration {best})"
+    if overfitted is not None:
+        says += f"; the discriminator has overfitted since iteration {overfitted}"
     return Finding("distance", last[0], says)

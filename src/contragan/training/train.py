@@ -28,12 +28,13 @@ from contragan.training.loop import Loop, Score
 from contragan.training.objective import Objective
 from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
+from contragan.training.rollback import go_back
 from contragan.training.room import check_room, memory_explained
 from contragan.training.setup import Request, Setup, StepKind, changed_code, environment, set_up
 from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
-from contragan.training.watch import Watch
+from contragan.training.watch import COLLAPSED, Watch
 
 
 def train(request: Request, console: Console) -> Outcome:
@@ -63,6 +64,8 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
     if begin <= end:
         claim(setup, loop)
         stopped = complete(loop, stop)
+        if stopped and loop.watch.ended and request.recipe.training.on_collapse == "rollback":
+            stopped = f"{stopped}; {go_back(loop)}"
     else:
         loop.step.source.close()
     grid = setup.run.samples / f"step-{loop.iteration:07d}.png"
@@ -71,7 +74,7 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
         iteration=loop.iteration,
         stopped=stopped,
         # A launcher that sees another process fail may end the first before it has said so.
-        exit_code=stop.exit_code if stopped and setup.fabric.global_rank == 0 else 0,
+        exit_code=exit_code(stopped, loop, stop) if setup.fabric.global_rank == 0 else 0,
         last_grid=grid if grid.is_file() else None,
         scores=loop.display.scores,
         scored_at=loop.display.scored_at,
@@ -81,6 +84,13 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
         go_on=command_to_continue(request),
         trained=loop.iteration > begin or begin == 0,
     )
+
+
+def exit_code(stopped: str | None, loop: Loop, stop: Stop) -> int:
+    """Of the process: 0 at the end, 3 where the collapse guard stopped it, else as ``stop`` says."""
+    if not stopped:
+        return 0
+    return COLLAPSED if loop.watch.ended else stop.exit_code
 
 
 def look_at_networks(setup: Setup, loop: Loop) -> list[str]:

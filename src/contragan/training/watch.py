@@ -99,3 +99,8 @@ class Watch:
                 tell(f"warning: collapse since iteration {finding.iteration}: {finding.says}")
             if self.config.on_collapse != "warn" and self.collapse is None:
                 self.collapse = finding
+                tell(
+                    "note: going on with the same settings leads to the same collapse: begin a new "
+                    "run with lower learning rates, augmentation or more images, or go on with "
+                    "--set training.on_collapse=warn"
+                )

@@ -1,0 +1,1 @@
+"""What runs' folders tell, as numbers and as figures: one module for each kind of figure."""

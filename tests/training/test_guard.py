@@ -1,0 +1,230 @@
+"""When the collapse guard speaks, when it is silent, and what it does to a run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from sklearn.datasets import load_digits
+
+from contragan.core.errors import UserError
+from contragan.core.pictures import save_image, to_pil
+from contragan.recipes.schema import load_recipe
+from contragan.runs.log import read_metrics
+from contragan.runs.run import open_run
+from contragan.training.guard import (
+    History,
+    collapses,
+    first_collapse,
+    overfitted_at,
+)
+from contragan.training.loop import Score
+from contragan.training.setup import Request
+from contragan.training.train import Outcome, train
+
+HEALTHY = {
+    "logit_mean_train": 0.5,
+    "logit_std_train": 0.4,
+    "logit_mean_generated": -0.5,
+    "logit_std_generated": 0.4,
+    "authenticity_train": 0.8,
+    "authenticity_held_out": 0.7,
+    "saturated": 0.3,
+    "image_difference": 1.9,
+}
+CONSTANT = {
+    "logit_mean_train": -0.4,
+    "logit_std_train": 0.0,
+    "logit_mean_generated": -0.4,
+    "logit_std_generated": 1e-6,
+}
+
+
+def history(*changes: dict[str, float], distances: dict[int, float] | None = None) -> History:
+    signals = {100 * (i + 1): HEALTHY | change for i, change in enumerate(changes)}
+    return History(signals, distances or {})
+
+
+def kinds(found: History) -> list[str]:
+    return [finding.kind for finding in collapses(found)]
+
+
+def test_a_healthy_history_is_not_a_collapse() -> None:
+    assert kinds(history({}, {}, {}, distances={0: 40, 100: 12, 200: 8, 300: 11, 400: 9})) == []
+    assert kinds(History()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "shows", "needed"),
+    [
+        ("dead discriminator", CONSTANT, 2),
+        ("dead discriminator", dict.fromkeys(CONSTANT, 0.0), 2),
+        ("saturated discriminator", {"saturated": 1.0}, 3),
+        ("identical images", {"image_difference": 0.005}, 2),
+    ],
+)
+def test_a_sign_must_last(kind: str, shows: dict[str, float], needed: int) -> None:
+    assert kinds(history({}, *[shows] * (needed - 1))) == []
+    assert kinds(history({}, *[shows] * (needed - 1), {}, shows)) == []
+    found = collapses(history({}, *[shows] * needed))
+    assert [(finding.kind, finding.iteration) for finding in found] == [(kind, 200)]
+
+
+@pytest.mark.parametrize("near", [{"saturated": 0.99}, {"image_difference": 0.009}])
+def test_what_is_nearly_a_sign_is_none(near: dict[str, float]) -> None:
+    assert kinds(history(near, near, near, near)) == []
+
+
+def test_the_distance_counts_sooner_where_d_has_overfitted() -> None:
+    overfitted = {"authenticity_train": 0.95, "authenticity_held_out": 0.4}
+    falls = {0: 40.0, 100: 10.0, 200: 16.0, 300: 17.0}
+    assert kinds(history({}, {}, distances=falls)) == []
+    assert kinds(history({}, overfitted, {}, distances=falls)) == ["distance"]
+    assert kinds(history({}, {}, distances=falls | {400: 21.0})) == []
+    assert kinds(history({}, {}, distances=falls | {400: 21.0, 500: 20.1})) == ["distance"]
+    assert kinds(history({}, overfitted, distances=falls | {400: 9.0})) == []
+    assert overfitted_at(history({}, overfitted, {})) == 200
+    assert overfitted_at(history({}, {})) is None
+
+
+def test_a_log_alone_says_where_its_run_collapsed() -> None:
+    falls = {100: 10.0, 200: 21.0, 300: 25.0, 400: 5.0, 500: 5.0}
+    found = first_collapse(History(distances=falls))
+    assert found is not None
+    assert (found.kind, found.iteration) == ("distance", 200)
+    assert first_collapse(History(distances={100: 10.0, 200: 9.0, 300: 12.0})) is None
+
+
+def test_a_guard_that_sees_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match=r"set training\.stability_every_iterations too"):
+        load_recipe("digits/contragan", ["training.on_collapse=stop"])
+    blind = ["training.stability_every_iterations=5", "training.evaluate_every_iterations=null"]
+    with pytest.raises(UserError, match=r"set training\.evaluate_every_iterations too"):
+        load_recipe("digits/contragan", [*blind, "training.on_collapse=rollback"])
+
+
+def guarded(
+    folder: Path, overrides: list[str], recipe: str = "digits/wgan", **how: Any
+) -> tuple[Outcome, str]:
+    output = io.StringIO()
+    settings = load_recipe(recipe, ["training.stability_every_iterations=2", *overrides])
+    outcome = train(Request(recipe, settings, out=folder, **how), Console(file=output, width=500))
+    return outcome, output.getvalue()
+
+
+# All of D's weights are as good as 0, so that it gives every image the logit 0.
+DEAD = ["regularizers=[{kind: weight_clipping, bound: 1.0e-7}]", "training.total_iterations=8"]
+
+
+def small(tiny: list[str]) -> list[str]:
+    return [s for s in tiny if "shared_dim" not in s and "latent_dim" not in s]
+
+
+@pytest.mark.parametrize("choice", ["ignore", "warn", "stop"])
+def test_a_dead_discriminator_is_told_as_asked(
+    tmp_path: Path, tiny: list[str], choice: str
+) -> None:
+    settings = [*small(tiny), *DEAD, f"training.on_collapse={choice}"]
+    outcome, said = guarded(tmp_path / "run", settings)
+    assert said.count("the discriminator gives every image the same logit") == (choice != "ignore")
+    assert outcome.exit_code == (3 if choice == "stop" else 0)
+    assert outcome.iteration == (4 if choice == "stop" else 8)
+    if choice != "stop":
+        return
+    assert outcome.lines()[0].startswith("stopped by the collapse guard: the discriminator gives")
+    # It goes on where that is asked for, and stops again where it is not.
+    again, _ = guarded(tmp_path / "run", settings, resume=True)
+    assert (again.exit_code, again.iteration) == (3, 6)
+    settings[-1] = "training.on_collapse=ignore"
+    last, _ = guarded(tmp_path / "run", settings, resume=True)
+    assert (last.exit_code, last.iteration) == (0, 8)
+
+
+def test_a_rollback_leaves_the_best_weights_as_the_last(
+    tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distances = {2: 9.0, 4: 5.0, 6: 11.0, 8: 12.0, 10: 4.0}
+
+    def scored(evaluator: object, iteration: int) -> Score:
+        value = distances[iteration]
+        record = {"step": iteration, "name": "evaluation/frechet_distance", "value": value}
+        return Score(value, {}, [record | {"unit": "distance"}], ())
+
+    monkeypatch.setattr("contragan.training.train.score", scored)
+    monkeypatch.setattr("contragan.training.train.make_evaluator", lambda *args: None)
+    settings = [
+        *tiny,
+        "training.total_iterations=10",
+        "training.evaluate_every_iterations=2",
+        "training.on_collapse=rollback",
+    ]
+    folder = tmp_path / "run"
+    outcome, said = guarded(folder, settings, "digits/projgan")
+    assert "warning: collapse since iteration 6: the distance is 12, and 5 at its best" in said
+    assert "went back to the best checkpoint" in outcome.lines()[0]
+    assert (outcome.exit_code, outcome.iteration) == (3, 4)
+    saved = open_run(folder).checkpoints
+    assert [path.name for path in sorted(saved.glob("step-*"))][-1] == "step-0000004"
+    assert (saved / "last").read_text() == (saved / "best").read_text() == "step-0000004"
+    assert max(record["step"] for record in read_metrics(folder / "metrics.jsonl")) == 8
+    settings[-1] = "training.on_collapse=warn"
+    again, _ = guarded(folder, settings, "digits/projgan", resume=True)
+    assert (again.exit_code, again.iteration) == (0, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["contragan", "projgan", "reacgan", "acgan", "dcgan"])
+def test_the_guard_is_silent_on_healthy_runs(tmp_path: Path, method: str) -> None:
+    settings = [
+        "training.total_iterations=600",
+        "training.evaluate_every_iterations=100",
+        "training.on_collapse=stop",
+        "training.stability_every_iterations=25",
+        "evaluation.metrics=[frechet_distance]",
+    ]
+    outcome, said = guarded(tmp_path / "run", settings, f"digits/{method}")
+    assert (outcome.exit_code, outcome.iteration) == (0, 600)
+    assert "collapse" not in said
+
+
+def few_digits(root: Path) -> Path:
+    """Six training images of each digit, and forty others as the test split."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    data = load_digits()
+    for digit in range(10):
+        rows = np.flatnonzero(data.target == digit)
+        for split, chosen in (("train", rows[:6]), ("test", rows[6:46])):
+            for row in chosen:
+                pixels = np.rint(data.images[row] * (255 / 16)).astype(np.uint8)
+                picture = to_pil(torch.from_numpy(pixels[None]))
+                large = picture.resize((16, 16), Image.Resampling.BICUBIC)
+                save_image(large, root / split / str(digit) / f"{row}.png")
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_projection_on_few_images_collapses_and_is_stopped(tmp_path: Path) -> None:
+    settings = [
+        "data={kind: folder, resolution: 16, channels: 1, horizontal_flip: false, "
+        "fake_labels: uniform}",
+        "training.total_iterations=1500",
+        "training.stability_every_iterations=50",
+        "training.evaluate_every_iterations=150",
+        "training.on_collapse=stop",
+        "evaluation.reference=test",
+        "evaluation.metrics=[frechet_distance]",
+    ]
+    data = few_digits(tmp_path / "few")
+    outcome, said = guarded(tmp_path / "run", settings, "digits/projgan", data=data)
+    assert "note: the discriminator has overfitted since iteration" in said
+    assert outcome.exit_code == 3
+    assert outcome.stopped is not None
+    assert "the distance is" in outcome.stopped
+    assert outcome.iteration < 1500
