@@ -48,10 +48,10 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays that matter, by the first of their names: ``images`` at least."""
     wanted = {"images": "arr_0", "labels": "arr_1", "class_names": "class_names"}
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it is a .npy file, with a single array")
-        with archive:
+        with open(path, "rb") as file:  # NumPy leaves a damaged archive open
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is a .npy file, with a single array")
             found = ", ".join(archive.files) or "nothing"
             arrays = {
                 name: archive[name if name in archive else other]

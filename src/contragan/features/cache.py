@@ -79,7 +79,11 @@ class StatisticsCache:
     def load_arrays(self, key: str) -> dict[str, np.ndarray] | None:
         """Named arrays under ``key``, or None."""
         try:
-            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as archive:
+            # Opened here: NumPy leaves a damaged archive open.
+            with (
+                open(self.folder / f"{key}.npz", "rb") as file,
+                np.load(file, allow_pickle=False) as archive,
+            ):
                 return {name: archive[name] for name in archive.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
