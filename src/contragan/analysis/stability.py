@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from contragan.analysis.figures import run_titles
 from contragan.core.errors import UserError
@@ -185,7 +185,11 @@ def _singular_values(panel: Axes, run: StabilityCurves) -> None:
         )
 
 
-STYLES = {"overfitted": "solid", "best": "dotted", "collapse": "dashed"}
+STYLES: dict[str, Literal["solid", "dotted", "dashed"]] = {
+    "overfitted": "solid",
+    "best": "dotted",
+    "collapse": "dashed",
+}
 
 
 def _points(panel: Axes, run: StabilityCurves) -> None:
