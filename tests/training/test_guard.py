@@ -22,8 +22,9 @@ from contragan.training.guard import (
     overfitted_at,
 )
 from contragan.training.loop import Score
+from contragan.training.outcome import Outcome
 from contragan.training.setup import Request
-from contragan.training.train import Outcome, train
+from contragan.training.train import train
 
 HEALTHY = {
     "logit_mean_train": 0.5,
@@ -78,6 +79,12 @@ def test_what_is_nearly_a_sign_is_none(near: dict[str, float]) -> None:
     assert kinds(history(near, near, near, near)) == []
 
 
+def test_a_critic_without_a_boundary_may_have_any_scale() -> None:
+    tiny = {name: value * 1e-8 for name, value in HEALTHY.items() if "logit" in name}
+    assert kinds(History({100: tiny, 200: tiny, 300: tiny})) == []
+    assert kinds(history(tiny, tiny, tiny)) == ["dead discriminator"]
+
+
 def test_the_distance_counts_sooner_where_d_has_overfitted() -> None:
     overfitted = {"authenticity_train": 0.95, "authenticity_held_out": 0.4}
     falls = {0: 40.0, 100: 10.0, 200: 16.0, 300: 17.0}
@@ -116,7 +123,11 @@ def guarded(
 
 
 # All of D's weights are as good as 0, so that it gives every image the logit 0.
-DEAD = ["regularizers=[{kind: weight_clipping, bound: 1.0e-7}]", "training.total_iterations=8"]
+DEAD = [
+    "adversarial={kind: hinge}",
+    "regularizers=[{kind: weight_clipping, bound: 1.0e-7}]",
+    "training.total_iterations=8",
+]
 
 
 def small(tiny: list[str]) -> list[str]:

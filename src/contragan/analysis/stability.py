@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from contragan.analysis.figures import run_titles
 from contragan.core.errors import UserError
@@ -153,12 +153,15 @@ def _accuracies(panel: Axes, run: StabilityCurves) -> None:
 
 
 def _distance(panel: Axes, run: StabilityCurves) -> None:
+    from matplotlib.ticker import LogLocator
+
     panel.set_ylabel("Fréchet distance")
     distances = run.history.distances
     if distances:
         panel.plot(list(distances), list(distances.values()), "o-", markersize=3, color="C3")
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5, 7)))
         panel.yaxis.set_minor_formatter("{x:g}")
     else:
         _say(panel, "never evaluated")
@@ -185,7 +188,11 @@ def _singular_values(panel: Axes, run: StabilityCurves) -> None:
         )
 
 
-STYLES = {"overfitted": "solid", "best": "dotted", "collapse": "dashed"}
+STYLES: dict[str, Literal["solid", "dotted", "dashed"]] = {
+    "overfitted": "solid",
+    "best": "dotted",
+    "collapse": "dashed",
+}
 
 
 def _points(panel: Axes, run: StabilityCurves) -> None:

@@ -15,7 +15,7 @@ IN_A_ROW = 2
 
 EQUAL_LOGITS, ZERO = 1e-4, 1e-6
 """Logits are equal where they differ by at most the first as a share of the largest mean, or by at
-most the second."""
+most the second where the loss has a boundary; a Wasserstein critic may have any scale."""
 
 SATURATED_IN_A_ROW = 3
 """Measurements one after the other in which every hinge term is saturated."""
@@ -131,7 +131,8 @@ def _is_dead(signals: Signals) -> str | None:
     if real is None or fake is None:
         return None
     spreads = (signals["logit_std_train"], signals["logit_std_generated"], abs(real - fake))
-    if not max(spreads) <= max(ZERO, EQUAL_LOGITS * max(abs(real), abs(fake))):
+    floor = ZERO if "authenticity_train" in signals else 0.0
+    if not max(spreads) <= max(floor, EQUAL_LOGITS * max(abs(real), abs(fake))):
         return None
     return f"the discriminator gives every image the same logit ({real:.3g})"
 

@@ -87,7 +87,7 @@ def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
 
 
 def exit_code(stopped: str | None, loop: Loop, stop: Stop) -> int:
-    """Of the process: 0 at the end, 3 where the collapse guard stopped it, else as ``stop`` says."""
+    """Of the process: 0 at the end, 3 after the collapse guard, else as ``stop`` says."""
     if not stopped:
         return 0
     return COLLAPSED if loop.watch.ended else stop.exit_code
