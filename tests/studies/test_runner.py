@@ -71,6 +71,16 @@ def test_a_death_is_mended_by_another_attempt(prepared: Prepared) -> None:
     assert place.started.count(names(prepared, PROJECTION)[0]) == 3
 
 
+def test_a_run_that_the_collapse_guard_ended_is_not_tried_again(prepared: Prepared) -> None:
+    place = PretendedPlace(endings={CONTRASTIVE: [3]})
+    ended = make(prepared, place)
+    collapsed = names(prepared, CONTRASTIVE)[0]
+    assert place.started.count(collapsed) == 1
+    kind, why = ended[collapsed]
+    assert kind == "failed"
+    assert why.startswith("the collapse guard ended it: ")
+
+
 def test_bad_input_is_reported_at_once_and_tried_when_asked_again(prepared: Prepared) -> None:
     place = PretendedPlace(endings={CONTRASTIVE: [2]})
     ended = make(prepared, place)

@@ -28,6 +28,7 @@ from contragan.studies.state import (
 )
 from contragan.studies.stop import RunnerStop
 from contragan.studies.view import View
+from contragan.training.watch import COLLAPSED
 
 ATTEMPTS = 3
 """How often a run is started before it is given up: once, and two times after it died."""
@@ -194,6 +195,8 @@ class Runner:
             self._leave(run)
         elif code == BAD_INPUT:
             self._give_up(run, said)
+        elif code == COLLAPSED:  # the same settings and seed would collapse again
+            self._give_up(run, f"the collapse guard ended it: {said}")
         elif run.attempts >= ATTEMPTS:
             self._give_up(run, f"died {ATTEMPTS} times ({_ending(code)}): {said}")
         else:
