@@ -54,8 +54,9 @@ def confusion(run: RunFacts) -> Confusion | None:
         if list((record.class_fidelity or {})["class_accuracy"]) == names
     ]
     if len(usable) < len(known):
+        dropped = len(known) - len(usable)
         run.left_out.append(
-            f"{len(known) - len(usable)} confusion matrices of other classes than the last: left out."
+            f"{dropped} confusion matrices of other classes than the last: left out."
         )
     shown = _worst(last["class_accuracy"], MOST_SHOWN)
     if len(shown) < len(names):
@@ -159,11 +160,9 @@ def faults(fidelity: Mapping[str, Any]) -> list[str]:
 
 def class_table(run: RunFacts, most: int) -> ClassTable | None:
     """A run's classes at its last evaluation by class, at most ``most`` of them."""
-    for step, record in reversed(run.evaluations):
-        columns = _columns(record)
-        if columns:
-            break
-    else:
+    by_class = ((step, _columns(record)) for step, record in reversed(run.evaluations))
+    step, columns = next((found for found in by_class if found[1]), (0, {}))
+    if not columns:
         return None
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     table = ClassTable(step, list(columns))

@@ -45,18 +45,26 @@ def charts(runs: Sequence[RunFacts]) -> list[Chart]:
     """The charts in the order of a page.
 
     One run has related quantities in one chart. Several have one chart per quantity, with one
-    line per run; scores from different features never share one.
+    line per run; scores from different features never share one, and quantities of single layers
+    are left out, which ``left_out`` of the run says.
     """
     found: dict[tuple[str, str, str], Chart] = {}
     for run in runs:
+        if len(runs) > 1 and any(map(_is_part, run.series)):
+            run.left_out.append("Curves of single layers are shown in a report of one run only.")
         for name, series in run.series.items():
+            if len(runs) > 1 and _is_part(name):
+                continue
             section, apart = _section(name)
             title = _title(run, name)
             group = title if apart or len(runs) > 1 else section
+            if _is_part(name):
+                group = _title(run, name.rpartition("/")[0])
+                title = name.rpartition("/")[2]
             key = (section, group, series.unit)
             chart = found.setdefault(key, Chart(section, group, _unit(series.unit)))
             steps, values = thinned(series)
-            line = run.label if len(runs) > 1 or apart else title
+            line = run.label if len(runs) > 1 or group == title else title
             chart.lines.append({"name": line, "x": steps, "y": values})
     order = [section for section, _, _ in _SECTIONS]
     return sorted(found.values(), key=lambda chart: order.index(chart.section))
@@ -89,6 +97,11 @@ def _rounded(series: Series, kept: Sequence[int]) -> tuple[list[int], list[float
     return [series.steps[i] for i in kept], short
 
 
+def _is_part(name: str) -> bool:
+    """Whether it is one number of a record of many, such as one layer's singular value."""
+    return name.count("/") > 1 and not name.startswith("evaluation/")
+
+
 def _section(name: str) -> tuple[str, bool]:
     return next((title, apart) for title, pattern, apart in _SECTIONS if re.match(pattern, name))
 
@@ -98,7 +111,8 @@ def _title(run: RunFacts, name: str) -> str:
         network, slash, term = name.partition("/")
         if slash and network in {"d", "g"}:
             return f"{network.upper()}: {term.replace('_', ' ')}"
-        return name.replace("_", " ")
+        plain = name.removeprefix("stability/").replace("_", " ")
+        return plain[:1].upper() + plain[1:]
     score = name.removeprefix("evaluation/")
     title = metric_title(run.evaluations[0][1], score) if run.evaluations else plain_title(score)
     return title[:1].upper() + title[1:]

@@ -86,7 +86,7 @@ def _labelled(paths: list[Path]) -> list[tuple[str, Path]]:
     """Short names of distinct folders: what follows the folder that all of them share."""
     distinct = list({path.resolve(): path for path in paths}.values())
     if len(distinct) == 1:
-        return [(str(distinct[0]), distinct[0])]
+        return [(distinct[0].resolve().name, distinct[0])]
     try:
         base = os.path.commonpath([path.resolve() for path in distinct])
         names = [os.path.relpath(path.resolve(), base) for path in distinct]

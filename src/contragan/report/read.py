@@ -191,14 +191,35 @@ def _take(run: RunFacts, line: str) -> str | None:
             return "evaluations that this version cannot read"
         run.evaluations.append((step, found))
         return None
+    numbers = _numbers(name, record)
+    if not numbers:
+        return f"records '{name}' without a number, which no curve can show"
+    infinite = None
+    for full, value in numbers:
+        series = run.series.setdefault(full, Series(str(record.get("unit", ""))))
+        series.steps.append(step)
+        series.values.append(value if math.isfinite(value) else None)
+        if not math.isfinite(value):
+            infinite = f"values of '{full}' that are not finite"
+    return infinite
+
+
+def _numbers(name: str, record: dict[str, Any]) -> list[tuple[str, float]]:
+    """A record's value; or its numbers by group and part, such as singular values by layer."""
     value = record.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"records '{name}' without one number, which no curve can show"
-    series = run.series.setdefault(name, Series(str(record.get("unit", ""))))
-    finite = math.isfinite(value)
-    series.steps.append(step)
-    series.values.append(float(value) if finite else None)
-    return None if finite else f"values of '{name}' that are not finite"
+    if _is_number(value):
+        return [(name, float(value))]
+    groups = {key: part for key, part in record.items() if isinstance(part, dict)}
+    return [
+        (f"{name}/{group}/{part}", float(number))
+        for group, parts in groups.items()
+        for part, number in parts.items()
+        if _is_number(number)
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _grids(folder: Path, left_out: list[str]) -> list[tuple[int, Path]]:
