@@ -13,6 +13,7 @@ from contragan.report import report
 
 MakeRun = Callable[..., Path]
 
+
 SERIOUS = {"serious", "critical"}
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from contragan.report import report
 from contragan.report.page import Report
+from contragan.report.read import RunFacts, read_run
 
 MakeRun = Callable[..., Path]
-from contragan.report.read import RunFacts, read_run
 
 
 def _page(out: Path, *paths: Path) -> tuple[Report, str]:

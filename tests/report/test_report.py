@@ -10,9 +10,9 @@ from PIL import Image
 from contragan.report import Report, report, watch
 from contragan.report.curves import charts
 from contragan.report.differences import compare
+from contragan.report.read import RunFacts, Series, read_run
 
 MakeRun = Callable[..., Path]
-from contragan.report.read import RunFacts, Series, read_run
 
 
 def _facts(folder: Path, label: str = "run") -> RunFacts:

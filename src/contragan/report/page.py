@@ -105,7 +105,7 @@ def _context(runs: list[RunFacts], show: Callable[[str, int, int], None]) -> dic
         confusions.append(classes.confusion(run))
         tables.append(classes.class_table(run, max(20, MOST_CLASSES // len(runs))))
         neighbours.append([p for path in run.neighbours if (p := pictures.picture(path))])
-    data = {
+    data: dict[str, Any] = {
         "charts": [chart.to_dict() for chart in drawn],
         "grids": [[{"step": g.step, "src": g.source} for g in found] for found in grids],
         "confusions": [None if c is None else vars(c) for c in confusions],
