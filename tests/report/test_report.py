@@ -79,3 +79,13 @@ def test_watching_ends_when_the_run_has_finished(make_run: MakeRun, tmp_path: Pa
     watch([folder], tmp_path / "page.html", told.append, sleep=go_on)
     assert [written.finished for written in told] == [False, True]
     assert "reload to see more" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_study_is_its_runs_wherever_they_lie(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run("pool/a")
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "study.yaml").write_text("pool: ../pool\nruns: [{name: a}, {name: a}, {name: b}]\n")
+    written = report([study], tmp_path / "page.html")
+    assert written.runs == 1
+    assert written.left_out == ("b: there is no such folder.",)

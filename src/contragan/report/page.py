@@ -52,7 +52,7 @@ def report(
     """
     runs: list[RunFacts] = []
     left_out: list[str] = []
-    folders = _labelled([found for path in paths for found in _expanded(path)])
+    folders = _labelled([found for path in paths for found in run_folders(path)])
     for number, (label, folder) in enumerate(folders):
         show("runs", number, len(folders))
         found = read_run(folder, label)
@@ -67,7 +67,7 @@ def report(
     return Report(out, len(runs), tuple(left_out), finished)
 
 
-def _expanded(path: Path) -> list[Path]:
+def run_folders(path: Path) -> list[Path]:
     """A run's folder itself; the runs of a study, or of a folder of runs."""
     if is_run(path):
         return [path]

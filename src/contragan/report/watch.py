@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from contragan.report.page import Report, report
+from contragan.report.page import Report, report, run_folders
 
 EVERY = 10.0
 """Seconds between two looks at the runs' folders."""
@@ -39,10 +39,10 @@ def watch(
 
 
 def _state(paths: Sequence[Path]) -> list[tuple[str, float]]:
-    names = ("metrics.jsonl", "samples", "dataset.json", "study.yaml")
-    found = []
-    for path in paths:
-        for name in names:
-            files = [path / name, *(path.glob(f"*/{name}") if path.is_dir() else ())]
-            found += [(str(file), file.stat().st_mtime) for file in files if file.exists()]
-    return sorted(found)
+    files = [
+        folder / name
+        for path in paths
+        for folder in run_folders(path)
+        for name in ("metrics.jsonl", "samples", "dataset.json")
+    ]
+    return [(str(file), file.stat().st_mtime) for file in files if file.exists()]
