@@ -4,6 +4,7 @@ from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
 from contragan.cli.generating import evaluate, sample
 from contragan.cli.plotting import plot_app
+from contragan.cli.reporting import report
 from contragan.cli.study_results import page, table
 from contragan.cli.studying import study_app
 from contragan.cli.tools import bench, import_studiogan
@@ -15,6 +16,7 @@ app.command()(train)
 app.command()(resume)
 app.command()(sample)
 app.command()(evaluate)
+app.command()(report)
 app.command()(bench)
 app.command()(import_studiogan)
 app.add_typer(cache_app, name="cache")

@@ -50,8 +50,8 @@ class RunLock:
             self._sign()
         except Timeout:
             raise UserError(
-                f"{_said(self._holder())} is training in {self.folder}: wait until it ends, or "
-                "give another --out"
+                f"{_said(holder(self.folder))} is training in {self.folder}: wait until it ends, "
+                "or give another --out"
             ) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
@@ -89,20 +89,13 @@ class RunLock:
         facts = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
         write_text(self.folder / HOLDER, json.dumps(facts) + "\n")
 
-    def _holder(self) -> dict[str, Any] | None:
-        try:
-            facts = json.loads((self.folder / HOLDER).read_text())
-            return {name: facts[name] for name in ("process", "host", "since")}
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
     def _predecessor(self) -> str | None:
         """On networks' file systems a lock may not reach from one machine to another."""
-        holder = self._holder()
-        if holder is None or holder["host"] == socket.gethostname():
+        found = holder(self.folder)
+        if found is None or found["host"] == socket.gethostname():
             return None
         return (
-            f"{_said(holder)} was training in {self.folder} and did not end properly: make sure "
+            f"{_said(found)} was training in {self.folder} and did not end properly: make sure "
             "that it is gone"
         )
 
@@ -112,7 +105,16 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
 
-def _said(holder: dict[str, Any] | None) -> str:
-    if holder is None:
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Who says that it trains in a run's folder: ``process``, ``host`` and ``since``."""
+    try:
+        facts = json.loads((folder / HOLDER).read_text())
+        return {name: facts[name] for name in ("process", "host", "since")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _said(found: dict[str, Any] | None) -> str:
+    if found is None:
         return "another process"
-    return f"process {holder['process']} on {holder['host']} (since {holder['since']})"
+    return f"process {found['process']} on {found['host']} (since {found['since']})"

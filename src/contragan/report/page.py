@@ -1,0 +1,203 @@
+"""The page: everything of the runs put together as one HTML file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contragan.core.files import write_text
+from contragan.evaluation.record import metric_title, table_rows
+from contragan.report import classes, pictures
+from contragan.report.curves import charts
+from contragan.report.differences import ABSENT, compare
+from contragan.report.read import RunFacts, read_run
+from contragan.runs.run import is_run
+
+MOST_CLASSES = 1000
+"""Rows of all tables of classes together."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written page: how many runs it shows, what it left out, and whether all have finished."""
+
+    path: Path
+    runs: int
+    left_out: tuple[str, ...]
+    finished: bool
+
+
+def report(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    watching: bool = False,
+    show: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Report:
+    """Write one self-contained page about runs, or about folders of runs, to ``out``.
+
+    Nothing but the folders is read, and nothing in them is written. A folder that cannot be shown
+    is named on the page. ``show`` is called with a stage, how much of it is done, and of how much.
+
+    Raises:
+        UserError: the page cannot be written.
+    """
+    runs: list[RunFacts] = []
+    left_out: list[str] = []
+    folders = _labelled([found for path in paths for found in run_folders(path)])
+    for number, (label, folder) in enumerate(folders):
+        show("runs", number, len(folders))
+        found = read_run(folder, label)
+        if isinstance(found, str):
+            left_out.append(found)
+        else:
+            runs.append(found)
+    context = _context(runs, show)
+    left_out += [f"{run.label}: {line}" for run in runs for line in run.left_out]
+    _write(out, context | {"left_out": left_out, "watching": watching})
+    finished = all(run.is_finished for run in runs)
+    return Report(out, len(runs), tuple(left_out), finished)
+
+
+def run_folders(path: Path) -> list[Path]:
+    """A run's folder itself; the runs of a study, or of a folder of runs."""
+    if is_run(path):
+        return [path]
+    try:
+        study = yaml.safe_load((path / "study.yaml").read_text(encoding="utf-8"))
+        pool = Path(os.path.normpath(path.absolute() / study["pool"]))
+        names = dict.fromkeys(run["name"] for run in study["runs"])
+        return [pool / name for name in names] or [path]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        pass
+    inside = sorted(item for item in path.glob("*") if is_run(item)) if path.is_dir() else []
+    return inside or [path]
+
+
+def _labelled(paths: list[Path]) -> list[tuple[str, Path]]:
+    """Short names of distinct folders: what follows the folder that all of them share."""
+    distinct = list({path.resolve(): path for path in paths}.values())
+    if len(distinct) == 1:
+        return [(distinct[0].resolve().name, distinct[0])]
+    try:
+        base = os.path.commonpath([path.resolve() for path in distinct])
+        names = [os.path.relpath(path.resolve(), base) for path in distinct]
+    except ValueError:  # several drives
+        names = [str(path) for path in distinct]
+    return list(zip(names, distinct, strict=True))
+
+
+def _context(runs: list[RunFacts], show: Callable[[str, int, int], None]) -> dict[str, Any]:
+    drawn = charts(runs)
+    budget = pictures.BUDGET // max(1, len(runs))
+    grids, confusions, tables, neighbours = [], [], [], []
+    for number, run in enumerate(runs):
+        show("pictures", number, len(runs))
+        grids.append(pictures.grids(run, budget))
+        confusions.append(classes.confusion(run))
+        tables.append(classes.class_table(run, max(20, MOST_CLASSES // len(runs))))
+        neighbours.append([p for path in run.neighbours if (p := pictures.picture(path))])
+    data: dict[str, Any] = {
+        "charts": [chart.to_dict() for chart in drawn],
+        "grids": [[{"step": g.step, "src": g.source} for g in found] for found in grids],
+        "confusions": [None if c is None else vars(c) for c in confusions],
+    }
+    for found in data["grids"]:
+        if found:
+            found[-1]["src"] = None  # the page shows it already
+    return {
+        "runs": runs,
+        "charts": drawn,
+        "grids": grids,
+        "confusions": confusions,
+        "tables": tables,
+        "neighbours": neighbours,
+        "explanation": classes.EXPLANATION,
+        "comparison": compare(runs),
+        "scores": [_scores(run) for run in runs],
+        "protocols": [_protocols(run) for run in runs],
+        "environments": _environments(runs),
+        "now": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+    }
+
+
+def _scores(run: RunFacts) -> list[tuple[str, str, str]]:
+    """(title, lowest or highest over training, last) of the last evaluation's scores."""
+    if not run.evaluations:
+        return []
+    step, record = run.evaluations[-1]
+    found = []
+    for name, value in record.values.items():
+        same = [
+            (r.values[name], s)
+            for s, r in run.evaluations
+            if name in r.values and r.protocol == record.protocol
+        ]
+        best, at = min(same) if "distance" in name else max(same)
+        found.append(
+            (metric_title(record, name), f"{best:.4g} at {at:,}", f"{value:.4g} at {step:,}")
+        )
+    return found
+
+
+def _protocols(run: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each protocol that evaluated a run, once: the iterations, and what scores depend on."""
+    groups: dict[str, list[int]] = {}
+    for index, (_, record) in enumerate(run.evaluations):
+        groups.setdefault(json.dumps(record.protocol, sort_keys=True, default=str), []).append(
+            index
+        )
+    found = []
+    for members in groups.values():
+        steps = [run.evaluations[index][0] for index in members]
+        record = run.evaluations[members[-1]][1]
+        try:
+            rows = table_rows(record)[len(record.values) :]
+        except (KeyError, TypeError):
+            rows = [(key, json.dumps(value, default=str)) for key, value in record.protocol.items()]
+        title = f"{len(steps)} evaluations, iterations {min(steps):,} to {max(steps):,}"
+        found.append((title if len(steps) > 1 else f"iteration {steps[0]:,}", rows))
+    return found
+
+
+def _environments(runs: list[RunFacts]) -> list[tuple[str, list[str], bool]]:
+    """(fact, its value in each run, whether runs differ)."""
+    flat = []
+    for run in runs:
+        facts = {k: str(v) for k, v in run.environment.items() if not isinstance(v, dict)}
+        packages = run.environment.get("packages")
+        flat.append(
+            facts | ({k: str(v) for k, v in packages.items()} if isinstance(packages, dict) else {})
+        )
+    names = dict.fromkeys(name for facts in flat for name in facts)
+    rows = [(name, [facts.get(name, ABSENT) for facts in flat]) for name in names]
+    return [(name, values, len(set(values)) > 1) for name, values in rows]
+
+
+def _write(out: Path, context: dict[str, Any]) -> None:
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
+
+    assets = resources.files("contragan.report").joinpath("assets")
+
+    def asset(name: str) -> Markup:
+        return Markup(assets.joinpath(name).read_text(encoding="utf-8"))
+
+    # Whatever comes from a run is escaped; only our own files and the escaped data are not.
+    environment = Environment(
+        loader=PackageLoader("contragan.report", "assets"), autoescape=True, trim_blocks=True
+    )
+    page = environment.get_template("page.html").render(
+        **context | {"data": Markup(context["data"])}, asset=asset
+    )
+    # A path may hold bytes that are not text.
+    write_text(out, page.encode("utf-8", "backslashreplace").decode())

@@ -1,0 +1,158 @@
+"""The page in a browser: it opens, its controls work, and nothing from a run is run."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+from contragan.report import report
+
+MakeRun = Callable[..., Path]
+
+
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
+    driver = which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("there is no Chromium with its chromedriver on the PATH")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=Service(driver))
+    yield found
+    found.quit()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core."""
+    npm, folder = which("npm"), tmp_path_factory.mktemp("axe")
+    if npm is None:
+        pytest.skip("there is no npm to fetch axe-core with")
+    command = f"{npm} pack axe-core@4 --silent && tar xzf axe-core-*.tgz"
+    try:
+        done = subprocess.run(
+            command, check=False, shell=True, cwd=folder, capture_output=True, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("axe-core cannot be fetched")
+    if done.returncode:
+        pytest.skip("axe-core cannot be fetched")
+    return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def _open(browser: Any, page: Path, width: int = 1280, scheme: str = "light") -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.get(page.as_uri())
+
+
+def _wait(browser: Any, script: str) -> Any:
+    """What a script returns as soon as it is something."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if found := browser.execute_script(f"return {script}"):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"never true: {script}")
+
+
+def _errors(browser: Any) -> list[Any]:
+    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_its_controls_work(browser: Any, make_run: MakeRun, tmp_path: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    page = tmp_path / "page.html"
+    report([make_run("a"), make_run("b", settings=("conditioning.temperature=0.5",))], page)
+    _open(browser, page)
+    figure = browser.find_element(By.CSS_SELECTOR, ".chart")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
+    _wait(browser, "document.querySelector('.chart .scatterlayer .point')")
+    point = figure.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")[1]
+    ActionChains(browser).move_to_element(point).perform()
+    assert "iteration" in _wait(browser, "document.querySelector('.hovertext')?.textContent")
+
+    legend = figure.find_element(By.CSS_SELECTOR, ".legend button")
+    assert len(figure.find_elements(By.CSS_SELECTOR, ".trace")) == 2
+    legend.send_keys(Keys.ENTER)
+    assert legend.get_attribute("aria-pressed") == "false"
+    _wait(browser, "document.querySelectorAll('.chart')[0].querySelectorAll('.trace').length === 1")
+
+    figure.find_element(By.CSS_SELECTOR, ".plot").send_keys(Keys.ARROW_RIGHT)
+    # The other run alone is still shown.
+    assert browser.find_element(By.ID, "live").get_attribute("textContent") == (
+        "Iteration 100: b 10"
+    )
+
+    image = browser.find_element(By.CSS_SELECTOR, "figure.grid img")
+    last = image.get_attribute("src")
+    browser.find_element(By.ID, "step").send_keys(Keys.ARROW_LEFT)
+    assert image.get_attribute("src") != last
+    assert "iteration 100" in image.get_attribute("alt")
+    browser.find_element(By.ID, "play").send_keys(Keys.ENTER)
+    _wait(browser, "document.querySelector('figure.grid img').alt.includes('iteration 200')")
+
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".matrix td.permuted")) == 4
+    table = browser.find_element(By.CSS_SELECTOR, "table.sortable")
+    first = "document.querySelector('table.sortable tbody tr th').textContent"
+    assert browser.execute_script(f"return {first}") in {"zero", "one"}
+    table.find_elements(By.CSS_SELECTOR, "thead button")[1].send_keys(Keys.ENTER)
+    assert browser.execute_script(f"return {first}") == "three"
+    assert _errors(browser) == []
+
+
+def test_text_from_a_run_stays_text(browser: Any, make_run: MakeRun, tmp_path: Path) -> None:
+    attack = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>"
+    names = [attack, "\"quotes' & <b>bold</b>", "😀 emoji", "עברית"]
+    folder = make_run("<img src=x onerror=window.hit=1>", names=names)
+    facts = (folder / "recipe.yaml").read_text()
+    (folder / "recipe.yaml").write_text(facts.replace("small settings", attack + " small settings"))
+    page = tmp_path / "page.html"
+    report([folder, make_run("b<b>old</b>")], page)
+    _open(browser, page)
+    assert _wait(browser, "document.querySelectorAll('.matrix td').length") >= 16
+    heads = "[...document.querySelectorAll('.matrix tbody th')].slice(0, 4)"
+    shown = browser.execute_script(f"return {heads}.map(n => n.textContent)")
+    assert shown == names
+    assert attack in browser.find_element("css selector", "#what").text
+    browser.execute_script("document.querySelector('.chart').scrollIntoView()")
+    _wait(browser, "document.querySelector('.chart .scatterlayer')")
+    assert browser.execute_script("return window.hit ?? null") is None
+    assert _errors(browser) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_it_is_accessible_and_fits(
+    browser: Any, axe: str, make_run: MakeRun, tmp_path: Path, width: int, scheme: str
+) -> None:
+    page = tmp_path / "page.html"
+    report([make_run()], page)
+    _open(browser, page, width, scheme)
+    browser.execute_script("document.querySelectorAll('.chart').forEach(c => c.scrollIntoView())")
+    _wait(browser, "document.querySelector('.plot .main-svg')")
+    fits = "document.documentElement.scrollWidth <= innerWidth"
+    assert browser.execute_script(f"return {fits}")
+    browser.execute_script(axe)
+    told = "r.violations.map(v => [v.id, v.impact, v.nodes[0].html])"
+    violations = browser.execute_async_script(f"axe.run().then(r => arguments[0]({told}))")
+    assert [found for found in violations if found[1] in SERIOUS] == []
+    assert _errors(browser) == []

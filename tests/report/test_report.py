@@ -1,0 +1,91 @@
+"""What a page holds, how large it is, and how it follows a training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contragan.report import Report, report, watch
+from contragan.report.curves import charts
+from contragan.report.differences import compare
+from contragan.report.read import RunFacts, Series, read_run
+
+MakeRun = Callable[..., Path]
+
+
+def _facts(folder: Path, label: str = "run") -> RunFacts:
+    found = read_run(folder, label)
+    assert isinstance(found, RunFacts)
+    return found
+
+
+def test_noisy_grids_stay_within_six_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(grids=0)
+    random = np.random.default_rng(0)
+    for step in range(12):
+        noise = random.integers(0, 256, (400, 600, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / "samples" / f"step-{step:07d}.png")
+    written = report([folder], tmp_path / "page.html")
+    assert 2e6 < written.path.stat().st_size <= 6e6
+    assert any("WebP" in line for line in written.left_out)
+
+
+def test_runs_are_compared_by_setting(make_run: MakeRun) -> None:
+    runs = [
+        _facts(make_run(name, settings=(f"conditioning.temperature={value}",)), name)
+        for name, value in (("a", 0.3), ("b", 0.3), ("c", 0.5))
+    ]
+    (setting,) = compare(runs).differing
+    assert setting.name == "conditioning.temperature"
+    assert setting.marked == (False, False, True)
+
+
+def test_one_run_stands_beside_its_packaged_recipe(make_run: MakeRun) -> None:
+    differing = {setting.name for setting in compare([_facts(make_run())]).differing}
+    assert differing == {"training.total_iterations"}
+
+
+def test_scores_of_other_features_have_other_charts(make_run: MakeRun) -> None:
+    first, second = _facts(make_run("a"), "a"), _facts(make_run("b"), "b")
+    assert len(charts([first, second])) == 3
+    for _, record in second.evaluations:
+        record.protocol["extractor"]["extractor"] = "efficientnet-lite0"
+    titles = [chart.title for chart in charts([first, second])]
+    assert titles[:2] == ["Fréchet distance (pixels)", "Fréchet distance (efficientnet-lite0)"]
+
+
+def test_a_long_curve_keeps_its_spike(make_run: MakeRun) -> None:
+    run = _facts(make_run(evaluations=0))
+    values: list[float | None] = [1.0] * 100_000
+    values[54_321] = 9.0
+    run.series = {"d/adversarial": Series("1", list(range(100_000)), values)}
+    (line,) = charts([run])[0].lines
+    assert len(line["x"]) <= 602
+    assert line["y"][line["x"].index(54_321)] == pytest.approx(9.0)
+
+
+def test_watching_ends_when_the_run_has_finished(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run()
+    records = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(records.split("\n")[0] + "\n")
+    told: list[Report] = []
+
+    def go_on(seconds: float) -> None:
+        assert len(told) == 1
+        (folder / "metrics.jsonl").write_text(records)
+
+    watch([folder], tmp_path / "page.html", told.append, sleep=go_on)
+    assert [written.finished for written in told] == [False, True]
+    assert "reload to see more" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_study_is_its_runs_wherever_they_lie(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run("pool/a")
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "study.yaml").write_text("pool: ../pool\nruns: [{name: a}, {name: a}, {name: b}]\n")
+    written = report([study], tmp_path / "page.html")
+    assert written.runs == 1
+    assert written.left_out == ("b: there is no such folder.",)
