@@ -64,7 +64,7 @@ def test_processes_stop_for_the_same_reason(two: list[dict[str, Any]]) -> None:
     expected = [
         [None, 0],
         ["stopped by SIGTERM", 128 + signal.SIGTERM],
-        ["stopped by the time limit", 0],
+        ["stopped by the time limit", 124],
         ["stopped by SIGINT", 128 + signal.SIGINT],
     ]
     assert [found["stop"] for found in two] == [expected, expected]

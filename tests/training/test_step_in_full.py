@@ -59,7 +59,7 @@ def tinted(images: Tensor) -> Tensor:
 
 
 def recipe_of(tiny: list[str]) -> Recipe:
-    return load_recipe("digits/contragan", [*tiny, *SETTINGS])
+    return load_recipe("digits/contragan-eq7", [*tiny, *SETTINGS])
 
 
 def make(recipe: Recipe, augmentation: Augmentation, parts: int = 1) -> Step:

@@ -64,15 +64,14 @@ class ImageDataset:
 class Block:
     """Some decoded rows: ``images`` (n, H, W, C), ``labels`` (n,), and the rows that failed.
 
-    ``failures`` holds one message for each image that could not be read and is not in ``images``,
-    ``too_small`` one for each that is smaller than the resolution, ``remarks`` one for each that is
-    not shown whole, such as "with several frames".
+    ``failures`` holds one message for each image that could not be read, or is smaller than the
+    resolution, and is not in ``images``; ``remarks`` one for each that is not shown whole, such as
+    "with several frames".
     """
 
     images: Pixels
     labels: Labels
     failures: tuple[str, ...] = ()
-    too_small: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 

@@ -17,7 +17,7 @@ from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
 from contragan.data.formats import may_be_deep, open_image
 from contragan.data.preprocess import Preprocess, TooSmall
-from contragan.data.unreadable import failure
+from contragan.data.unreadable import BELOW, failure
 from contragan.data.value_range import scan
 
 
@@ -101,7 +101,7 @@ class FileRows:
         return len(self.files)
 
     def read(self, start: int, stop: int) -> Block:
-        """Decode rows; an image that cannot be read, or is too small, is named instead.
+        """Decode rows; an image that cannot be read, or is too small, becomes a failure.
 
         Raises:
             UserError: an image is not of the size of the others.
@@ -109,7 +109,6 @@ class FileRows:
         images: list[Pixels] = []
         labels: list[int] = []
         failures: list[str] = []
-        too_small: list[str] = []
         remarks: list[str] = []
         for row in range(start, stop):
             path = self.files[row].path
@@ -117,9 +116,6 @@ class FileRows:
                 image, more = decode(path, self.preprocess)
             except Unreadable as error:
                 failures.append(failure(path, error))
-            except TooSmall as error:
-                below = f"smaller than the resolution {self.preprocess.resolution}"
-                too_small.append(failure(path, f"{error}, {below}"))
             else:
                 if images and image.shape[:2] != images[0].shape[:2]:
                     raise UserError(unlike(path, image, images[0]))
@@ -130,7 +126,6 @@ class FileRows:
             self._stack(images),
             np.array(labels, np.int64),
             tuple(failures),
-            tuple(too_small),
             tuple(remarks),
         )
 
@@ -157,8 +152,7 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
     """Read one image file: its pixels, and what is to be told of it.
 
     Raises:
-        Unreadable: the file is not a whole image.
-        TooSmall: the image is smaller than the resolution.
+        Unreadable: the file is not a whole image, or one smaller than the resolution.
         UserError: it does not fit in memory.
     """
     try:
@@ -170,8 +164,8 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
         with open_image(io.BytesIO(content), path) as image:
             remarks = preprocess.remarks(image)
             return preprocess(image), remarks
-    except TooSmall:
-        raise
+    except TooSmall as error:
+        raise Unreadable(f"{error}, {BELOW} {preprocess.resolution}") from error
     except MemoryError as error:
         raise UserError(f"{path} does not fit in memory: make it smaller") from error
     except Exception as error:  # each of Pillow's decoders fails in ways of its own

@@ -29,7 +29,7 @@ from contragan.data.look import Look
 from contragan.data.npz import read_npz
 from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all
-from contragan.data.unreadable import TooSmallImages, UnreadableImages, told
+from contragan.data.unreadable import UnreadableImages, told
 from contragan.data.value_range import Range
 
 MEMORY_SHARE = 0.5
@@ -193,12 +193,10 @@ def _decoded(
     pixels: Pixels | None = None
     labels: list[Labels] = []
     failures: list[str] = []
-    too_small: list[str] = []
     read = done = 0
     largest = max(rows.read(0, 1).images.nbytes, 1)
     for block in decode_all(rows, max(1, min(ROWS_PER_TASK, _BYTES_PER_TASK // largest))):
         failures += block.failures
-        too_small += block.too_small
         images = block.images
         if len(images):
             if pixels is None:
@@ -213,11 +211,9 @@ def _decoded(
             labels.append(block.labels)
             look.see(block)
         done += len(images)
-        read += len(images) + len(block.failures) + len(block.too_small)
+        read += len(images) + len(block.failures)
         if progress is not None:
             progress(read, len(rows))
-    if too_small:
-        raise TooSmallImages(too_small, failures)
     if failures and not skip_unreadable:
         raise UnreadableImages(failures)
     if pixels is None:

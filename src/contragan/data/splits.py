@@ -12,7 +12,7 @@ from contragan.core.console import note, progress_bar
 from contragan.data.base import ImageDataset, Split
 from contragan.data.classes import check_classes
 from contragan.data.datasets import DataConfig, load_dataset
-from contragan.data.unreadable import TooSmallImages, UnreadableImages, say_unreadable
+from contragan.data.unreadable import UnreadableImages, say_unreadable
 
 
 def load_splits(
@@ -61,24 +61,17 @@ def load_all(
 
     Raises:
         UnreadableImages: those of all loaders, where they are not to be skipped.
-        TooSmallImages: those of all loaders, whether unreadable ones are skipped or not.
         UserError: as the loaders do.
     """
     found: list[ImageDataset] = []
     failures: dict[str, None] = {}
-    too_small: dict[str, None] = {}
     for load in loaders:
         try:
             found.append(load())
         except UnreadableImages as error:
             failures |= dict.fromkeys(error.failures)
-        except TooSmallImages as error:
-            failures |= dict.fromkeys(error.failures)
-            too_small |= dict.fromkeys(error.too_small)
     if len(found) < len(loaders):
-        say_unreadable([*failures, *too_small], console, report, skipped=False)
-        if too_small:
-            raise TooSmallImages(list(too_small), list(failures))
+        say_unreadable(failures, console, report, skipped=False)
         raise UnreadableImages(list(failures))
     left_out = [failure for images in found for failure in images.unreadable]
     say_unreadable(left_out, console, report, skipped=True)

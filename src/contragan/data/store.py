@@ -24,7 +24,7 @@ from contragan.data.base import Block, Labels, Pixels, Rows, Source
 from contragan.data.file_source import num_cores
 from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
-from contragan.data.unreadable import TooSmallImages, UnreadableImages, told
+from contragan.data.unreadable import UnreadableImages, told
 
 FORMAT = 2
 ROWS_PER_TASK = 64
@@ -77,7 +77,6 @@ def find_or_build(
 
     Raises:
         UnreadableImages: all of them, unless they are skipped.
-        TooSmallImages: all images that are smaller than the resolution.
         UserError: a class without readable images, or a full disk.
     """
     key = hashlib.blake2b(digest_size=16)
@@ -167,7 +166,6 @@ def _write(
     look = Look(len(source.class_names))
     labels: list[Labels] = []
     failures: list[str] = []
-    too_small: list[str] = []
     content = hashlib.blake2b(digest_size=16)
     content.update("\n".join(source.class_names).encode())
     assert preprocess.resolution is not None
@@ -178,17 +176,14 @@ def _write(
         done = 0
         for block in decode_all(rows):
             failures.extend(block.failures)
-            too_small.extend(block.too_small)
             file.write(block.images.data)
             content.update(block.images.data)
             labels.append(block.labels)
             look.see(block)
-            done += len(block.labels) + len(block.failures) + len(block.too_small)
+            done += len(block.labels) + len(block.failures)
             if progress is not None:
                 progress(done, len(rows))
         file.truncate()
-    if too_small:
-        raise TooSmallImages(too_small, failures)
     all_labels = np.concatenate(labels)
     content.update(all_labels.tobytes())
     _check_classes(all_labels, source.class_names, failures)

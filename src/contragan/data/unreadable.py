@@ -18,8 +18,12 @@ MOST_LISTED = 50
 """Files that are listed on the screen; a report holds all."""
 
 
+BELOW = "smaller than the resolution"
+"""In the reason why an image that is too small cannot be used."""
+
+
 class UnreadableImages(UserError):
-    """Images that cannot be read, as :func:`failure` has them, and what to do."""
+    """Images that cannot be used, as :func:`failure` has them, and what to do."""
 
     def __init__(self, failures: Sequence[str]) -> None:
         named = "; ".join(told(one) for one in failures[:MOST_NAMED])
@@ -30,25 +34,9 @@ class UnreadableImages(UserError):
             message = f"{len(failures):,} unreadable images: {named}"
             message += f"; and {more:,} more, all of which --report FILE lists" if more > 0 else ""
             message += "; replace or remove them"
+        if any(BELOW in one for one in failures):
+            message += ", lower data.resolution (--resolution in an evaluation)"
         super().__init__(f"{message}, or go on with --skip-unreadable")
-        self.failures = tuple(failures)
-
-
-class TooSmallImages(UserError):
-    """Images that are smaller than the resolution, and what to do; ``failures`` as above."""
-
-    def __init__(self, too_small: Sequence[str], failures: Sequence[str] = ()) -> None:
-        parts = [one.rpartition("\t") for one in too_small[:MOST_NAMED]]
-        named = "; ".join(f"{path} is {reason}" for path, _, reason in parts)
-        if more := max(0, len(too_small) - MOST_NAMED):
-            named += f"; and {more:,} more are too small, all of which --report FILE lists"
-        if failures:
-            named += f"; and {_count(len(failures))}"
-        super().__init__(
-            f"{named}: lower data.resolution (--resolution in an evaluation), or remove or enlarge "
-            "the small images"
-        )
-        self.too_small = tuple(too_small)
         self.failures = tuple(failures)
 
 
