@@ -172,6 +172,7 @@ def test_a_page_has_its_pictures_and_csv_beside_it(tmp_path: Path) -> None:
     for part in (
         "# Class confusion",
         "    contragan study run class-confusion --scale tiny\n",
+        "    contragan study table studies/class-confusion-tiny\n",
         "Seeds 0, 1, 2.",
         "](confusion.csv)",
         "](confusion.jpg)",

@@ -12,7 +12,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import whole, write_text
 from contragan.studies import render, table
 from contragan.studies.catalog import study_names
-from contragan.studies.record import pool_of
+from contragan.studies.record import default_folder, pool_of
 from contragan.studies.results import Results
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ def write_page(results: Results, out: Path, to: Path) -> list[Path]:
         with whole(picture) as temporary, temporary.open("wb") as file:
             side_by_side(grids).save(file, format="JPEG", quality=88)
         written.append(picture)
-    write_text(to, page(results, out, written[1].name, None if picture is None else picture.name))
+    write_text(to, page(results, written[1].name, None if picture is None else picture.name))
     return written
 
 
-def page(results: Results, out: Path, data: str, picture: str | None) -> str:
+def page(results: Results, data: str, picture: str | None) -> str:
     """The page's Markdown; ``data`` and ``picture`` are files beside it."""
     record, scale = results.record, results.record.study.scales[results.record.scale]
     name = record.name if record.name in study_names() else f"{record.name}.yaml"
@@ -72,7 +72,7 @@ def page(results: Results, out: Path, data: str, picture: str | None) -> str:
         f"{record.study.question}{source}",
         "",
         f"    {shlex.join(command)}",
-        f"    contragan study table {out.name}",
+        f"    contragan study table {default_folder(record.name, record.scale)}",
         "",
         f"Seeds {', '.join(map(str, seeds))}. Every run's scores: [{data}]({data}).",
         body[1].rstrip("\n"),

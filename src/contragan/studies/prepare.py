@@ -20,6 +20,7 @@ from contragan.studies.record import (
     STUDY,
     Record,
     check_same,
+    default_folder,
     is_study,
     pool_of,
     read_record,
@@ -85,7 +86,7 @@ def prepare(request: StudyRequest) -> Prepared:
     name, study = load_study(request.name)
     scale = scale_of(study, request.scale, f"study {name}")
     runs = plan(study, scale, request.seeds)
-    out = request.out or Path("studies") / f"{name.replace('/', '-')}-{scale}"
+    out = request.out or default_folder(name, scale)
     old = _earlier(out)
     folders = data_folders(request.data, [run.recorded.data for run in runs])
     data = {} if old is None else dict(old.data)

@@ -120,3 +120,8 @@ def check_same(old: Record, new: Record, out: Path) -> None:
             )
     if old.pool != new.pool:
         raise UserError(f"the runs of {out} lie in {pool_of(old, out)}: leave out --pool")
+
+
+def default_folder(name: str, scale: str) -> Path:
+    """Where a study goes that was not told where."""
+    return Path("studies") / f"{name.replace('/', '-')}-{scale}"
