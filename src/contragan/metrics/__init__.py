@@ -2,6 +2,7 @@
 
 from contragan.metrics.advice import Training
 from contragan.metrics.base import Found, MeasuredSet, Metric, Score, Sets, Sizes
+from contragan.metrics.class_diversity import ClassDiversityMetric
 from contragan.metrics.class_fidelity import ClassFidelityMetric
 from contragan.metrics.classification_accuracy import ClassificationAccuracyMetric
 from contragan.metrics.classifier import ClassifierConfig, score_classifier, train_classifier
@@ -32,6 +33,7 @@ OWN_METRICS: tuple[type[Metric], ...] = (
     ClassifierScoreMetric,
     PrecisionRecallMetric,
     IntraClassMetric,
+    ClassDiversityMetric,
     ClassFidelityMetric,
     DistinctImagesMetric,
     MemorisationMetric,

@@ -1,0 +1,154 @@
+"""Precision and recall within each class, beside those of as many real images of the class.
+
+Recall is the share of a class's real images that lie within reach of its generated ones (the
+distance to the ``manifold_neighbours``-th neighbour: Kynkäänniemi et al. 2019). Few images reach
+less far into a class than many, so a recall means little by itself. Here the real images of a class
+are halved: one half is looked for, and the other plays a generator with as many images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from contragan.metrics.base import Found, Metric, Score, Sets
+from contragan.metrics.bounds import ALARM_RATE
+from contragan.metrics.findings import in_short
+from contragan.metrics.precision_recall import precision_recall_density_coverage
+
+MOST_COMPARED = 2048
+"""Images of a class compared with each other, which bounds time and memory."""
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassDiversity:
+    """Shares of one class, all on ``images`` images; ``real_...`` are those of real images."""
+
+    precision: float
+    recall: float
+    real_precision: float
+    real_recall: float
+    images: int
+
+    def narrow(self, level: float) -> bool:
+        """Its images look like the class, but reach less than half of what real images reach.
+
+        By chance: Fisher's exact test of the images reached gives at most ``level``. Images of poor
+        precision are not judged: they miss the class, whatever their variety.
+        """
+        from scipy.stats import fisher_exact
+
+        if self.recall >= self.real_recall / 2 or self.precision < self.real_precision / 2:
+            return False
+        reached, real = (round(x * self.images) for x in (self.recall, self.real_recall))
+        table = [[self.images - reached, reached], [self.images - real, real]]
+        return float(fisher_exact(table, alternative="greater").pvalue) <= level
+
+
+def class_diversity(
+    generated: np.ndarray,
+    labels: Labels,
+    real: np.ndarray,
+    real_labels: Labels,
+    classes: int,
+    neighbours: int,
+) -> dict[int, ClassDiversity]:
+    """Compares features (N, D) and (M, D) class by class, each side with as many images.
+
+    A class is left out that has too few images for ``neighbours`` on a side.
+    """
+    found, random = {}, np.random.default_rng(0)
+    for index in range(classes):
+        made, known = np.flatnonzero(labels == index), np.flatnonzero(real_labels == index)
+        count = min(len(made), len(known) // 2, MOST_COMPARED)
+        if count <= neighbours:
+            continue
+        halves = random.choice(known, 2 * count, replace=False)
+        sought, played = _rows(real, halves[:count]), _rows(real, halves[count:])
+        shown = _rows(generated, random.choice(made, count, replace=False))
+        ours = precision_recall_density_coverage(sought, shown, neighbours)
+        typical = precision_recall_density_coverage(sought, played, neighbours)
+        found[index] = ClassDiversity(
+            ours.precision, ours.recall, typical.precision, typical.recall, count
+        )
+    return found
+
+
+def _rows(features: np.ndarray, rows: Labels) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(features[np.sort(rows)], dtype=np.float32))
+
+
+def narrow_classes(found: dict[int, ClassDiversity], names: Sequence[str]) -> str | None:
+    """A sentence naming classes whose images reach few of the real ones; None without any."""
+    level = ALARM_RATE / max(len(found), 1)
+    narrow = sorted(
+        (index for index, shares in found.items() if shares.narrow(level)),
+        key=lambda index: found[index].recall,
+    )
+    if not narrow:
+        return None
+    listed = in_short(
+        f"{names[index]} ({found[index].recall:.0%}, as many real ones "
+        f"{found[index].real_recall:.0%}, on {found[index].images} images)"
+        for index in narrow
+    )
+    return (
+        f"{len(narrow)} of {len(names)} classes: generated images come near to few of the real "
+        f"ones: {listed}."
+    )
+
+
+class ClassDiversityMetric(Metric):
+    """Precision and recall of generated images within each class."""
+
+    name = "class_diversity"
+    needs = frozenset({"features", "classes"})
+    scores = (
+        Score("class_precision_mean", "class precision mean", higher_is_better=True),
+        Score("class_recall_mean", "class recall mean", higher_is_better=True),
+        Score("class_recall_worst", "class recall worst", higher_is_better=True),
+        Score("real_class_recall_mean", "real class recall mean"),
+    )
+
+    def compute(self, sets: Sets) -> Found:
+        if sets.made_by is not None and not sets.made_by.conditional:
+            return Found(warnings=("No diversity by class: the generator saw no labels.",))
+        made, real, names = sets.generated, sets.reference, sets.class_names
+        found = class_diversity(
+            made.features,
+            made.labels,
+            real.features,
+            real.labels,
+            len(names),
+            sets.settings.manifold_neighbours,
+        )
+        left_out = len(names) - len(found)
+        warnings = []
+        if left_out:
+            warnings.append(
+                f"Diversity by class leaves out {left_out} of {len(names)} classes: it needs more "
+                f"than {sets.settings.manifold_neighbours} generated images of a class and twice "
+                "as many real ones."
+            )
+        if not found:
+            return Found(warnings=tuple(warnings))
+        message = narrow_classes(found, names)
+        recalls = [shares.recall for shares in found.values()]
+        return Found(
+            {
+                "class_precision_mean": float(np.mean([s.precision for s in found.values()])),
+                "class_recall_mean": float(np.mean(recalls)),
+                "class_recall_worst": min(recalls),
+                "real_class_recall_mean": float(np.mean([s.real_recall for s in found.values()])),
+            },
+            # The report shows every entry as a column of its table of classes.
+            {"precision_recall": {"per_class": {names[k]: asdict(s) for k, s in found.items()}}},
+            {"class_diversity_fewest": min(shares.images for shares in found.values())},
+            (*warnings, *([message] if message else [])),
+        )
