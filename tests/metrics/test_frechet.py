@@ -8,6 +8,10 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from contragan.core.gaussian import Moments
 from contragan.metrics.frechet import frechet_distance, frechet_distance_from_moments
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The `disp` argument is deprecated:DeprecationWarning"
+)  # pytorch-fid, the reference here, passes it to scipy.linalg.sqrtm
+
 
 def _moments(features: torch.Tensor, batch: int) -> Moments:
     moments = Moments(features.shape[1])
