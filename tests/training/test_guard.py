@@ -225,7 +225,7 @@ def test_projection_on_few_images_collapses_and_is_stopped(tmp_path: Path) -> No
     settings = [
         "data={kind: folder, resolution: 16, channels: 1, horizontal_flip: false, "
         "fake_labels: uniform}",
-        "training.total_iterations=1500",
+        "training.total_iterations=2400",
         "training.stability_every_iterations=50",
         "training.evaluate_every_iterations=150",
         "training.on_collapse=stop",
@@ -238,4 +238,4 @@ def test_projection_on_few_images_collapses_and_is_stopped(tmp_path: Path) -> No
     assert outcome.exit_code == 3
     assert outcome.stopped is not None
     assert "the distance is" in outcome.stopped
-    assert outcome.iteration < 1500
+    assert outcome.iteration < 2400
