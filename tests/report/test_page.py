@@ -8,6 +8,7 @@ from shutil import which
 from typing import Any
 
 import pytest
+import yaml
 
 from contragan.report import report
 
@@ -124,8 +125,8 @@ def test_text_from_a_run_stays_text(browser: Any, make_run: MakeRun, tmp_path: P
     attack = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>"
     names = [attack, "\"quotes' & <b>bold</b>", "😀 emoji", "עברית"]
     folder = make_run("<img src=x onerror=window.hit=1>", names=names)
-    facts = (folder / "recipe.yaml").read_text()
-    (folder / "recipe.yaml").write_text(facts.replace("small settings", attack + " small settings"))
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "description": attack}))
     page = tmp_path / "page.html"
     report([folder, make_run("b<b>old</b>")], page)
     _open(browser, page)
