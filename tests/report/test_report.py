@@ -10,6 +10,7 @@ from PIL import Image
 from contragan.report import Report, report, watch
 from contragan.report.curves import charts
 from contragan.report.differences import compare
+from contragan.report.page import _scores
 from contragan.report.read import RunFacts, Series, read_run
 
 MakeRun = Callable[..., Path]
@@ -54,6 +55,18 @@ def test_scores_of_other_features_have_other_charts(make_run: MakeRun) -> None:
         record.protocol["extractor"]["extractor"] = "efficientnet-lite0"
     titles = [chart.title for chart in charts([first, second])]
     assert titles[:2] == ["Fréchet distance (pixels)", "Fréchet distance (efficientnet-lite0)"]
+
+
+def test_the_best_of_a_score_is_in_its_metric_s_direction(make_run: MakeRun) -> None:
+    run = _facts(make_run(evaluations=2))
+    for copied, (_, record) in zip((0.25, 0.5), run.evaluations, strict=True):
+        accuracy = {"class_accuracy": copied, "real_class_accuracy": 0.9}
+        record.values.update(copied_share=copied, **accuracy)
+    (first, _), (last, _) = run.evaluations
+    best = {title: shown for title, shown, _ in _scores(run)}
+    assert best["copied share"] == f"0.25 at {first:,}"
+    assert best["class accuracy"] == f"0.5 at {last:,}"
+    assert best["real class accuracy"] == ""
 
 
 def test_a_long_curve_keeps_its_spike(make_run: MakeRun) -> None:

@@ -65,7 +65,7 @@ def versions() -> dict[str, str]:
 
 def metric_title(record: EvaluationRecord, name: str) -> str:
     """A metric's name for a reader: only the published features and resize make it "FID"."""
-    extractor, score = record.protocol["extractor"], _score(name)
+    extractor, score = record.protocol["extractor"], score_of(name)
     if extractor["extractor"] == "inception" and score.published_title:
         resize = _resize(extractor)
         plain = resize == "tf-bilinear" and extractor["precision"] == "float32"
@@ -75,10 +75,10 @@ def metric_title(record: EvaluationRecord, name: str) -> str:
 
 def plain_title(name: str) -> str:
     """A score's title whatever the features."""
-    return _score(name).title
+    return score_of(name).title
 
 
-def _score(name: str) -> Score:
+def score_of(name: str) -> Score:
     """What its metric says of a score; a record may hold one of a metric that is not installed."""
     return SCORES.get(name) or Score(name, name.replace("_", " "))
 
@@ -171,7 +171,7 @@ def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]
             "step": step,
             "name": f"evaluation/{name}",
             "value": value,
-            "unit": _score(name).unit,
+            "unit": score_of(name).unit,
         }
         for name, value in record.values.items()
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from contragan.core.files import write_text
-from contragan.evaluation.record import metric_title, table_rows
+from contragan.evaluation.record import metric_title, score_of, table_rows
 from contragan.report import classes, pictures
 from contragan.report.curves import charts
 from contragan.report.differences import ABSENT, compare
@@ -131,7 +131,10 @@ def _context(runs: list[RunFacts], show: Callable[[str, int, int], None]) -> dic
 
 
 def _scores(run: RunFacts) -> list[tuple[str, str, str]]:
-    """(title, lowest or highest over training, last) of the last evaluation's scores."""
+    """(title, best over training, last) of the last evaluation's scores.
+
+    A score that is better neither high nor low has no best.
+    """
     if not run.evaluations:
         return []
     step, record = run.evaluations[-1]
@@ -142,10 +145,10 @@ def _scores(run: RunFacts) -> list[tuple[str, str, str]]:
             for s, r in run.evaluations
             if name in r.values and r.protocol == record.protocol
         ]
-        best, at = min(same) if "distance" in name else max(same)
-        found.append(
-            (metric_title(record, name), f"{best:.4g} at {at:,}", f"{value:.4g} at {step:,}")
-        )
+        higher = score_of(name).higher_is_better
+        best, at = max(same) if higher else min(same)
+        shown = "" if higher is None else f"{best:.4g} at {at:,}"
+        found.append((metric_title(record, name), shown, f"{value:.4g} at {step:,}"))
     return found
 
 
