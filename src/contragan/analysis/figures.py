@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from contragan.core.errors import UserError
 from contragan.core.files import check_writable, whole, write_text
+from contragan.recipes.catalog import short_name
 from contragan.runs.run import Run
 
 if TYPE_CHECKING:
@@ -43,13 +44,8 @@ def save_csv(header: Sequence[str], rows: Iterable[Sequence[object]], path: Path
 
 def run_titles(runs: Sequence[Run]) -> list[str]:
     """A title for each run: its recipe and seed, and its folder where that names several."""
-    titles = [f"{_recipe(run)}, seed {run.seed}" for run in runs]
+    titles = [f"{short_name(run.name)}, seed {run.seed}" for run in runs]
     return [
         f"{title} ({run.path})" if titles.count(title) > 1 else title
         for title, run in zip(titles, runs, strict=True)
     ]
-
-
-def _recipe(run: Run) -> str:
-    is_file = run.name.endswith((".yaml", ".yml"))
-    return Path(run.name).stem if is_file else run.name

@@ -2,7 +2,8 @@
 
 from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
-from contragan.cli.generating import evaluate, sample
+from contragan.cli.evaluating import evaluate
+from contragan.cli.generating import sample
 from contragan.cli.plotting import plot_app
 from contragan.cli.reporting import report
 from contragan.cli.study_results import page, table

@@ -55,6 +55,14 @@ StepOption = Annotated[
         "(torch.compile) or captured (CUDA graphs; experimental).",
     ),
 ]
+MovedData = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the data set lies now; default where the run had it.",
+        callback=expanded_path,
+    ),
+]
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
 ]

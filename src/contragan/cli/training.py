@@ -10,6 +10,7 @@ import typer
 
 from contragan.cli.options import (
     Device,
+    MovedData,
     Overrides,
     Recipe,
     Report,
@@ -97,7 +98,8 @@ def train(
 
     SIGINT (Ctrl-C), SIGTERM and SIGUSR1 save a checkpoint and stop; `contragan resume` goes on.
 
-    Exit codes: 0 finished, 124 stopped by --max-minutes, 128 + N stopped by signal N, 2 bad input.
+    Exit codes: 0 finished, 124 stopped by --max-minutes, 128 + N stopped by signal N, 3 ended by
+    the collapse guard, 2 bad input.
     """
     from contragan.core.console import make_console
     from contragan.recipes.schema import load_recipe
@@ -125,14 +127,7 @@ def train(
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The folder of the run.", callback=expanded_path)],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where the data set lies now; default where the run had it.",
-            callback=expanded_path,
-        ),
-    ] = None,
+    data: MovedData = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(

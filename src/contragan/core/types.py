@@ -81,6 +81,10 @@ class DiscriminatorOutput:
         return DiscriminatorOutput(**first), DiscriminatorOutput(**rest)  # type: ignore[arg-type]
 
 
+ONE_LEVEL = 1 / 127.5
+"""One of 255 levels in images in [-1, 1]: what differs by less is the same image."""
+
+
 def to_uint8(images: Float[Tensor, "B C H W"]) -> UInt8[Tensor, "B C H W"]:
     """Images in [-1, 1] as uint8 in [0, 255], rounded to nearest and clamped."""
     return to_levels(images).round().to(torch.uint8)

@@ -26,6 +26,19 @@ RENAMED = {
 """Former names of recipes, and today's: ``contragan`` is Eq. 8 now, ``contragan-eq7`` Eq. 7."""
 
 
+ENDINGS = (".yaml", ".yml")
+"""How the path of a user's own recipe or study ends; a packaged name has no ending."""
+
+
+def short_name(name: str) -> str:
+    """A recipe's name in folders and titles: of a file its stem, of a packaged one all of it.
+
+    >>> short_name("digits/biggan"), short_name("recipes/mine.yaml")
+    ('digits/biggan', 'mine')
+    """
+    return Path(name).stem if name.endswith(ENDINGS) else name
+
+
 def renamed(name: str) -> str | None:
     """One line on a recipe that has another name today; None where ``name`` is right."""
     if name not in RENAMED:

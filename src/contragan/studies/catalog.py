@@ -13,13 +13,11 @@ from pydantic import ValidationError
 
 from contragan.core.errors import UserError
 from contragan.core.files import read_text
-from contragan.recipes.catalog import nearest
+from contragan.recipes.catalog import ENDINGS, nearest
 from contragan.recipes.problems import Attempt, explain
 from contragan.recipes.reading import parse_yaml
 from contragan.studies.scales import with_scales
 from contragan.studies.schema import Study
-
-ENDINGS = (".yaml", ".yml")
 
 
 def study_names() -> list[str]:

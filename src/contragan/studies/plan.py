@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from contragan.core.errors import UserError
 from contragan.core.registry import kind_of
-from contragan.recipes.catalog import nearest, recipe_names
+from contragan.recipes.catalog import nearest, recipe_names, short_name
 from contragan.recipes.reading import models_in
 from contragan.recipes.schema import Recipe, load_recipe
 from contragan.studies.record import RecordedRun
@@ -49,8 +48,7 @@ def run_name(recipe_name: str, recipe: Recipe, seed: int) -> str:
         mode="json", exclude={"description", "reference"}, exclude_defaults=True
     )
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
-    stem = Path(recipe_name).stem if recipe_name.endswith((".yaml", ".yml")) else recipe_name
-    return f"{stem.replace('/', '-')}-{digest}-seed{seed}"
+    return f"{short_name(recipe_name).replace('/', '-')}-{digest}-seed{seed}"
 
 
 def plan(study: Study, scale_name: str, seeds: int | None = None) -> list[PlannedRun]:

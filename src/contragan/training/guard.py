@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from contragan.core.types import ONE_LEVEL
 from contragan.training.stability import PREFIX
 
 DISTANCE = "evaluation/frechet_distance"
@@ -19,9 +20,6 @@ most the second where the loss has a boundary; a Wasserstein critic may have any
 
 SATURATED_IN_A_ROW = 3
 """Measurements one after the other in which every hinge term is saturated."""
-
-ONE_LEVEL = 1 / 127.5
-"""One of 255 levels in images in [-1, 1]: what differs by less is the same image."""
 
 WORSE, WORSE_OVERFITTED = 2.0, 1.5
 """A distance has collapsed where it is more than this many times the best so far; less is enough

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from contragan.core.types import from_uint8
+from contragan.core.types import ONE_LEVEL, from_uint8
 from contragan.data import ImageDataset
 from contragan.losses.adversarial import AdversarialLoss
 from contragan.models import Generator
@@ -17,9 +17,6 @@ from contragan.runs.sampling import ImageSampler
 
 LOOKED_AT = 32
 """How many real images, and as many generated ones, are looked at."""
-
-LEVEL = 1 / 127.5
-"""One of 255 levels in images in [-1, 1]: what differs by less is the same image."""
 
 EQUAL = 1e-4
 """Logits are equal where they differ by at most this share of the largest; untrained
@@ -64,7 +61,7 @@ def signs_of_death(
                 drawn.append(ImageSampler(generator, seed).floats(labels))
             if not drawn[-1].isfinite().all():
                 signs.append(f"{name} draws pixels that are not finite")
-            elif float((drawn[-1] - drawn[-1][0]).abs().max()) < LEVEL:
+            elif float((drawn[-1] - drawn[-1][0]).abs().max()) < ONE_LEVEL:
                 signs.append(f"{name} draws the same image for all latents and classes")
         device = drawn[0].device
         both = torch.cat([real.to(device), drawn[0].nan_to_num()])

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from contragan.recipes.catalog import short_name
+
 LONGEST = 80
 """Characters of the settings in a folder's name; file systems take 255 bytes for all of it."""
 
@@ -21,9 +23,7 @@ def default_folder(recipe: str, seed: int, overrides: Sequence[str] = ()) -> Pat
     >>> default_folder("digits/contragan", 0, ["training.batch_size=16"]).as_posix()
     'runs/digits/contragan+batch_size=16/0'
     """
-    is_file = recipe.endswith((".yaml", ".yml"))
-    name = Path(recipe).stem if is_file else recipe
-    return Path("runs") / (name + settings_in_name(overrides)) / str(seed)
+    return Path("runs") / (short_name(recipe) + settings_in_name(overrides)) / str(seed)
 
 
 def settings_in_name(overrides: Sequence[str]) -> str:
