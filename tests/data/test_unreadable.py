@@ -118,6 +118,13 @@ def test_failures_of_older_caches_are_told_as_they_are(tmp_path: Path) -> None:
     assert report.read_text() == "file\treason\na.png (bad data)\t\nb.png\tbad\n"
 
 
+def test_an_image_of_both_splits_is_listed_once(tmp_path: Path) -> None:
+    report = tmp_path / "report.tsv"
+    both = [failure("a.png", "bad")] * 2
+    say_unreadable(both, Console(quiet=True), report, skipped=True)
+    assert report.read_text() == "file\treason\na.png\tbad\n"
+
+
 def test_one_image_is_named_in_the_singular() -> None:
     assert str(UnreadableImages([failure("a.png", "the file is empty")])) == (
         "unreadable image: a.png (the file is empty); replace or remove it, or go on with "

@@ -9,7 +9,7 @@ from contragan.core.errors import UserError
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.run import evaluate_run
 from contragan.models.heads.contrastive import ContrastiveConfig
-from contragan.recipes.catalog import RENAMED, recipe_names, recipe_text, renamed
+from contragan.recipes.catalog import RENAMED, recipe_names, recipe_text, renamed, todays_name
 from contragan.recipes.schema import load_recipe
 from contragan.runs.model import load
 from contragan.runs.run import open_run
@@ -26,6 +26,13 @@ def test_one_name_is_one_method(name: str) -> None:
     assert isinstance(conditioning, ContrastiveConfig)
     assert conditioning.positives_in_numerator == ("contragan-eq7" not in name)
     assert ("Eq. 8" in load_recipe(name).description) == ("contragan-eq7" not in name)
+
+
+def test_a_run_of_a_former_name_has_todays() -> None:
+    assert todays_name("digits/contragan-eq8", "ContraGAN (Eq. 8)") == "digits/contragan"
+    assert todays_name("folder/contragan-64", "with Eq. 7") == "folder/contragan-eq7-64"
+    assert todays_name("digits/contragan", FORMER) == "digits/contragan-eq7"
+    assert todays_name("digits/contragan", "2C loss, Eq. 8") == "digits/contragan"
 
 
 def test_former_names_find_the_recipe_and_say_todays_name() -> None:
