@@ -129,7 +129,7 @@ def listed_classes(root: Path) -> dict[str, list[ImageFile]] | None:
         pairs = [(str(name), int(label)) for name, label in content["labels"]]
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"{path}: expected labels as [[file, number], ...] ({error}); for labels that are no "
+            f"{path}: expected labels as [[file, number], ...] ({error}); for labels that are not "
             "numbers, use class folders"
         ) from error
     for name, label in pairs:
