@@ -311,7 +311,8 @@ def test_a_reader_that_leaves_ends_training_with_a_checkpoint(
     assert "10 classes" in process.stdout.readline()
     assert process.stdout.readline().startswith("2/100000 ")
     process.stdout.close()
-    assert process.stderr.read() == ""
+    with process.stderr as errors:
+        assert errors.read() == ""
     assert process.wait(timeout=120) == 128 + signal.SIGPIPE
     (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-*")
     assert verify(checkpoint)["iteration"] >= 4
