@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, field_validator
 
 from contragan.core.errors import UserError
+from contragan.core.words import shortened
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
@@ -152,11 +153,17 @@ def tree_source(
         else:
             classes = [images_in(held_out, left_out)]
         notes += _line(left_out, held_out)
-        return FileSource.from_classes(root, classes, class_names, notes, training)
-    notes += _line(left_out, train)
+        found = FileSource.from_classes(root, classes, class_names, notes, training)
+    elif held_out is not None:
+        notes += _line(left_out, train)
+        found = FileSource.from_classes(root, classes, class_names, notes)
+    else:
+        notes += _line(left_out, train)
+        found = held_out_source(root, classes, class_names, split, test_fraction, notes)
+    layout = "class folders" if keys else "images without classes"
     if held_out is not None:
-        return FileSource.from_classes(root, classes, class_names, notes)
-    return held_out_source(root, classes, class_names, split, test_fraction, notes)
+        layout += f", with test images in {held_out.name}"
+    return replace(found, layout=layout, unread=dict(left_out.unread))
 
 
 _REMEDY = (
@@ -181,14 +188,23 @@ def held_out_source(
     """A split of classes of which a share is held out for testing, always the same.
 
     Raises:
-        UserError: a class of a single image.
+        UserError: no class has two images.
     """
-    shares = [
-        _share(files, test_fraction, split, f"class {name} in {root}")
-        for name, files in zip(class_names, classes, strict=True)
-    ]
-    note = f"no test folder in {root}: {test_fraction:.0%} of each class is held out for testing"
+    shares = [_share(files, test_fraction, split) for files in classes]
     every = [file for files in classes for file in files]
+    if len(every) == len(classes):
+        raise UserError(
+            f"every class in {root} has a single image, so none can be held out for testing: add "
+            "images, or give the test images in a folder PATH/test/<class>/"
+        )
+    single = [name for name, files in zip(class_names, classes, strict=True) if len(files) == 1]
+    note = f"no test folder in {root}: {test_fraction:.0%} of each class is held out for testing"
+    if single:
+        have = "class has" if len(single) == 1 else "classes have"
+        note += (
+            f"; {len(single):,} {have} a single image, which trains and is not tested: "
+            f"{shortened(single, 5)}"
+        )
     return FileSource.from_classes(root, shares, class_names, [*notes, note], every)
 
 
@@ -213,20 +229,13 @@ def _held_out_classes(
     return classes, notes
 
 
-def _share(
-    files: list[ImageFile], test_fraction: float, split: Split, which: str
-) -> list[ImageFile]:
-    if len(files) < 2:
-        raise UserError(
-            f"{which} has a single image, so none can be held out for testing: add images, or give "
-            "the test images in a folder PATH/test/<class>/"
-        )
+def _share(files: list[ImageFile], test_fraction: float, split: Split) -> list[ImageFile]:
     is_test = held_out_mask(len(files), test_fraction)
     return [file for file, test in zip(files, is_test, strict=True) if test == (split == "test")]
 
 
 def held_out_mask(count: int, test_fraction: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which of ``count`` images are held out: always the same, at least one, never all."""
+    """Which of ``count`` images are held out: always the same, never all, at least one of two."""
     num_test = min(max(round(count * test_fraction), 1), count - 1)
     mask = np.zeros(count, np.bool_)
     # Shuffled: neighbours in a folder are often frames of one scene or strokes of one hand.
