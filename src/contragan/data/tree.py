@@ -24,11 +24,12 @@ from contragan.data.layout import (
     images_of_class,
     innermost,
     is_split_tree,
-    listed_classes,
     refuse_wrong_level,
     split_folders,
     split_word,
 )
+from contragan.data.lists import Listed, find_list, unused_list
+from contragan.data.place import located
 from contragan.data.preprocess import BACKGROUND, Preprocess, known_colour
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
@@ -38,11 +39,11 @@ Namer = Callable[[Sequence[str]], Sequence[str]]
 
 
 class FolderConfig(DatasetConfig):
-    """A user's own folder of images.
+    """A user's own images.
 
     ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, training_set, ...; in capitals or
-    not), ``PATH/<class>/``, StyleGAN's ``PATH/dataset.json`` with labels, or for an unconditional
-    GAN just images.
+    not), ``PATH/<class>/``, a list of paths and labels (:func:`~contragan.data.lists.find_list`), a
+    zip of either, Parquet files, ``hf:NAME``, or for an unconditional GAN just images.
     """
 
     enlarges: ClassVar[bool] = False
@@ -69,14 +70,19 @@ class FolderConfig(DatasetConfig):
         return replace(super().preprocess, background=self.background, value_range=value_range)
 
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
-        path = require_folder(root, LAYOUT)
-        listed = listed_classes(path)
+        path, origin = located(root, LAYOUT, downloads.parent)
+        listed = find_list(path, confined=origin is not None)
         if listed is None:
-            return tree_source(path, split, self.classes, test_fraction=self.test_fraction)
-        keys = list(listed)
-        chosen = [keys[i] for i in select_classes(self.classes, keys, keys, str(path))]
-        files = [listed[key] for key in chosen]
-        return held_out_source(path, files, chosen, split, self.test_fraction, [])
+            found = tree_source(path, split, self.classes, test_fraction=self.test_fraction)
+            unused = unused_list(path)
+            notes = [] if unused is None else [unused]
+        else:
+            found = listed_source(listed, split, self.classes, self.test_fraction)
+            notes = [f"reading {found.layout}"]
+        if origin is not None:
+            notes.insert(0, f"reading {origin}")
+            found = replace(found, layout=f"{origin}: {found.layout}")
+        return replace(found, notes=(*notes, *found.notes))
 
 
 class ImageNetConfig(DatasetConfig):
@@ -166,6 +172,39 @@ def tree_source(
     return replace(found, layout=layout, unread=dict(left_out.unread))
 
 
+def listed_source(
+    listed: Listed, split: Split, wanted: Sequence[str] | None, test_fraction: float
+) -> FileSource:
+    """A split of the images that a list names.
+
+    Raises:
+        UserError: as :func:`tree_source` does.
+    """
+    keys = list(listed.train)
+    chosen = [keys[k] for k in select_classes(wanted, keys, keys, str(listed.root))]
+    train = [listed.train[key] for key in chosen]
+    if listed.test is None:
+        found = held_out_source(
+            listed.root, train, chosen, split, test_fraction, listed.notes, "test images"
+        )
+    elif split == "train":
+        found = FileSource.from_classes(listed.root, train, chosen, listed.notes)
+    else:
+        test = [listed.test.get(key, []) for key in chosen]
+        if not any(test):
+            raise UserError(f"{listed.root}: no test image is of the training images' classes")
+        notes = [*listed.notes]
+        extra = [key for key in listed.test if key not in listed.train]
+        if extra:
+            notes.append(
+                f"test images of {shortened(extra)} are left out: no training image is of that "
+                "class"
+            )
+        every = [file for files in train for file in files]
+        found = FileSource.from_classes(listed.root, test, chosen, notes, every)
+    return replace(found, layout=listed.layout, unread=listed.unread)
+
+
 _REMEDY = (
     "Give --data {first} to train on {inner}, rename the folders to train and test if they are the "
     "splits, or name the classes yourself: --set data.classes=[{outer}]"
@@ -184,6 +223,7 @@ def held_out_source(
     split: Split,
     test_fraction: float,
     notes: Sequence[str],
+    missing: str = "test folder",
 ) -> FileSource:
     """A split of classes of which a share is held out for testing, always the same.
 
@@ -198,7 +238,7 @@ def held_out_source(
             "images, or give the test images in a folder PATH/test/<class>/"
         )
     single = [name for name, files in zip(class_names, classes, strict=True) if len(files) == 1]
-    note = f"no test folder in {root}: {test_fraction:.0%} of each class is held out for testing"
+    note = f"no {missing} in {root}: {test_fraction:.0%} of each class is held out for testing"
     if single:
         have = "class has" if len(single) == 1 else "classes have"
         note += (

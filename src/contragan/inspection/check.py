@@ -15,6 +15,7 @@ from contragan.core.console import note, progress_bar
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.memory import fits_in_memory
+from contragan.data.splits import unpack
 from contragan.data.unreadable import told
 from contragan.features.networks import efficientnet_lite0
 from contragan.inspection import doubts, faults, shapes
@@ -44,6 +45,7 @@ def check_data(request: CheckRequest, console: Console) -> Check:
         UserError: the images are not there, not laid out as expected, or not one can be read.
     """
     begun = time.monotonic()
+    unpack(request.path, console)
     found = find(request.path)
     note(console, f"{len(found):,} images in {found.path}: looking at each")
     side = side_for(found)
