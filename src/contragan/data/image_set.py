@@ -28,7 +28,7 @@ from contragan.data.lists import find_list, unused_list
 from contragan.data.look import Look
 from contragan.data.npz import read_npz
 from contragan.data.place import is_data, located
-from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
+from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all
 from contragan.data.unreadable import UnreadableImages, told
 from contragan.data.value_range import Range
@@ -50,6 +50,8 @@ class Reading:
     background: str = BACKGROUND
     value_range: Range | None = None
     skip_unreadable: bool = False
+    fit: Fit = "crop"
+    enlarge: bool = False
 
     @property
     def preprocess(self) -> Preprocess:
@@ -57,28 +59,39 @@ class Reading:
         return Preprocess(
             self.resolution,
             None,
-            enlarges=False,
+            enlarges=self.enlarge,
             background=self.background,
             value_range=self.value_range,
+            fit=self.fit,
         )
 
     def facts(self) -> dict[str, object]:
         """As JSON values."""
         size = "as they are"
         if self.resolution is not None:
-            size = f"centre crop, Lanczos to {self.resolution} x {self.resolution}"
+            fit = {"crop": "centre crop", "pad": "padded", "stretch": "stretched"}[self.fit]
+            size = f"{fit}, Lanczos to {self.resolution} x {self.resolution}"
+            size += ", smaller images enlarged" if self.enlarge else ""
         value_range = "auto" if self.value_range is None else list(self.value_range)
         return {"size": size, "background": self.background, "value_range": value_range}
 
 
 def make_reading(
-    resolution: int | None, background: str | None, value_range: str | None, skip_unreadable: bool
+    resolution: int | None,
+    background: str | None,
+    value_range: str | None,
+    skip_unreadable: bool,
+    fit: Fit = "crop",
+    enlarge: bool = False,
 ) -> Reading:
     """A reading from what a user typed, ``value_range`` as LOW,HIGH.
 
     Raises:
-        UserError: a background that is not a colour, or a range that is not two rising numbers.
+        UserError: a background that is not a colour, a range that is not two rising numbers, or a
+            way to resize without a resolution.
     """
+    if resolution is None and (enlarge or fit != "crop"):
+        raise UserError("--fit and --enlarge say how images are resized: give --resolution R too")
     colour = BACKGROUND if background is None else background
     try:
         known_colour(colour)
@@ -93,7 +106,7 @@ def make_reading(
         if not low < high:
             raise UserError(f"--value-range {value_range}: write LOW,HIGH, such as 0,4095")
         bounds = low, high
-    return Reading(resolution, colour, bounds, skip_unreadable)
+    return Reading(resolution, colour, bounds, skip_unreadable, fit, enlarge)
 
 
 def load_image_set(
@@ -136,7 +149,7 @@ def load_image_set(
     except TooSmall as error:
         raise UserError(
             f"{path} holds images of {error}, smaller than --resolution {reading.resolution}: "
-            "lower it"
+            "lower it, or add --enlarge"
         ) from error
     digest = hashlib.sha256(repr((pixels.shape, names)).encode())
     digest.update(pixels.data)

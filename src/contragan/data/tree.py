@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field, field_validator
@@ -30,7 +30,7 @@ from contragan.data.layout import (
 )
 from contragan.data.lists import Listed, find_list, unused_list
 from contragan.data.place import located
-from contragan.data.preprocess import BACKGROUND, Preprocess, known_colour
+from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, known_colour
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
 IMAGENET_LAYOUT = "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG"
@@ -46,8 +46,6 @@ class FolderConfig(DatasetConfig):
     zip of either, Parquet files, ``hf:NAME``, or for an unconditional GAN just images.
     """
 
-    enlarges: ClassVar[bool] = False
-
     kind: Literal["folder"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of each class that becomes the test split where there is no test folder."""
@@ -56,6 +54,12 @@ class FolderConfig(DatasetConfig):
     value_range: Literal["auto"] | tuple[float, float] = "auto"
     """Values that become 0 and 255 in images of more than 8 bits, as [LOW, HIGH]; auto takes them
     from all images of a kind (16-bit, 32-bit, floating-point)."""
+
+    fit: Fit = "crop"
+    """How an image becomes a square: crop keeps its central square, pad all of it with a border of
+    data.background, stretch all of it, distorted."""
+    enlarge: bool = False
+    """Whether images smaller than the resolution are enlarged, and not refused."""
 
     @field_validator("value_range")
     @classmethod
@@ -67,7 +71,13 @@ class FolderConfig(DatasetConfig):
     @property
     def preprocess(self) -> Preprocess:
         value_range = None if self.value_range == "auto" else self.value_range
-        return replace(super().preprocess, background=self.background, value_range=value_range)
+        return replace(
+            super().preprocess,
+            enlarges=self.enlarge,
+            background=self.background,
+            value_range=value_range,
+            fit=self.fit,
+        )
 
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
         path, origin = located(root, LAYOUT, downloads.parent)

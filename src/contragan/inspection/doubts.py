@@ -134,7 +134,7 @@ def label_findings(
             )
         )
         return findings
-    suspects = verdict.suspects(labels)
+    suspects = verdict.suspects
     if not suspects:
         return findings
     rows = images.rows[suspects].tolist()
@@ -147,7 +147,7 @@ def label_findings(
             "suspected_labels",
             "look",
             f"{images_of(len(suspects))} {look} like another class than the one given.",
-            "Look at them: some will be mislabelled, others only unusual.",
+            "Look at them: perhaps half are mislabelled, the others unusual.",
             len(suspects),
             tuple(f"{file} looks like {name}" for file, name in zip(files, seen, strict=True)),
             tuple(
@@ -160,7 +160,7 @@ def label_findings(
                 for file, row, name, share in zip(files, rows, seen, shares, strict=True)
             ),
             tuple(
-                (row, f"{names[int(found.labels[row])]}? {name}")
+                (row, f"{names[int(found.labels[row])]} → {name}")
                 for row, name in zip(rows, seen, strict=True)
             ),
         )

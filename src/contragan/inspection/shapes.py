@@ -30,8 +30,7 @@ def summary(images: Images) -> list[tuple[str, str]]:
             f"{small[0]:,} x {small[1]:,} to {large[0]:,} x {large[1]:,} pixels; the shorter side "
             f"is {int(np.median(shorter)):,} in the middle"
         )
-    enough = [f"{side}: {percent((shorter >= side).mean())}" for side in RESOLUTIONS]
-    lines = [("Sizes", text), ("Large enough", f"for a resolution of {', '.join(enough)}")]
+    lines = [("Sizes", text), ("Large enough", _enough(shorter))]
     ratio = widths / heights
     square, wide = np.abs(ratio - 1) < 0.02, ratio > 1
     kinds = {"square": square, "landscape": wide & ~square, "portrait": ~wide & ~square}
@@ -39,13 +38,26 @@ def summary(images: Images) -> list[tuple[str, str]]:
     lines.append(("Shapes", ", ".join(shapes)))
     if not square.all():
         lost = _lost(images)
-        text = f"a crop to the central square takes {percent(np.median(lost))} of the middle image"
+        middle = float(np.median(lost))
+        takes = [f"{percent(middle)} of an image in the middle"] if middle > 0 else []
         if (much := int((lost >= MUCH).sum())) > 0:
-            text += f", a third or more of {images_of(much)}"
-        lines.append(("Cropping", text))
+            takes.append(f"a third or more of {images_of(much)}")
+        takes = takes or ["little of any image"]
+        lines.append(("Cropping", f"a crop to a square takes {', '.join(takes)}"))
     lines.append(("Colours", _counted(Counter(one.colour for one in images.facts))))
     lines.append(("Formats", _counted(Counter(one.format for one in images.facts))))
     return lines
+
+
+def _enough(shorter: np.ndarray) -> str:
+    """For which resolutions the images are large enough, up to the first that few are."""
+    parts = []
+    for side in RESOLUTIONS:
+        share = float((shorter >= side).mean())
+        parts.append(f"{percent(share)} for {side} px")
+        if share < 0.01:
+            break
+    return ", ".join(parts)
 
 
 def facts(images: Images) -> dict[str, Any]:
