@@ -24,11 +24,12 @@ SURE, DOUBTED = 0.9, 0.02
 second..."""
 
 NEIGHBOURS, AGREE, OBJECT = 10, 3, 1
-"""... and of its nearest images at least so many are of that class, and at most so many of its own.
+"""... and of its nearest images at least so many are of that class, and at most so many of its
+own.
 
-With 2% of labels changed at random, the first rule alone names 73 of 2,000 images of CIFAR-10, 18 of
-them rightly of 52; with the second 43, 17 rightly. Of 1,200 images of 20 classes of Tiny ImageNet
-28, 12 rightly of 30; with the second 22, 12 rightly.
+With 2% of labels changed at random, the first rule alone names 73 of 2,000 images of CIFAR-10, 18
+of them rightly of 52; with the second 43, 17 rightly. Of 1,200 images of 20 classes of Tiny
+ImageNet 28, 12 rightly of 30; with the second 22, 12 rightly.
 """
 
 
@@ -104,7 +105,7 @@ def _agreed(
     asked: NDArray[np.int64],
     likely: Labels,
 ) -> NDArray[np.bool_]:
-    """Whether the nearest images of those ``asked``, their copies aside, are of the likely class."""
+    """Whether the nearest images of those ``asked``, copies aside, are of the likely class."""
     if not len(asked):
         return np.zeros(0, np.bool_)
     centred = features - features.mean(0)

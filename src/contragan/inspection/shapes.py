@@ -28,7 +28,7 @@ def summary(images: Images) -> list[tuple[str, str]]:
         small, large = min(sizes, key=_area), max(sizes, key=_area)
         text = (
             f"{small[0]:,} x {small[1]:,} to {large[0]:,} x {large[1]:,} pixels; the shorter side "
-            f"is {int(np.median(shorter)):,} in the middle"
+            f"is typically {int(np.median(shorter)):,}"
         )
     lines = [("Sizes", text), ("Large enough", _enough(shorter))]
     ratio = widths / heights
@@ -39,7 +39,7 @@ def summary(images: Images) -> list[tuple[str, str]]:
     if not square.all():
         lost = _lost(images)
         middle = float(np.median(lost))
-        takes = [f"{percent(middle)} of an image in the middle"] if middle > 0 else []
+        takes = [f"{percent(middle)} of a typical image"] if middle > 0 else []
         if (much := int((lost >= MUCH).sum())) > 0:
             takes.append(f"a third or more of {images_of(much)}")
         takes = takes or ["little of any image"]
