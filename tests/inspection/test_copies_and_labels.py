@@ -10,6 +10,8 @@ from contragan.inspection.copies import find_copies
 from contragan.inspection.images import SKETCH, Facts, Images
 from contragan.inspection.labels import judge
 
+LABELS = np.arange(40) % 4
+
 
 def _nothing(done: int, total: int) -> None:
     pass
@@ -27,7 +29,7 @@ def _images(count: int, seed: int = 0) -> Images:
 
 
 def test_unlike_images_are_no_copies() -> None:
-    found = find_copies(_images(40), _nothing)
+    found = find_copies(_images(40), LABELS, _nothing)
     assert (found.exact, found.near, found.whole) == ([], [], True)
     assert sorted(found.groups.tolist()) == list(range(40))
 
@@ -42,7 +44,7 @@ def test_copies_need_alike_features_and_sketches(monkeypatch: pytest.MonkeyPatch
     images.sketches[39] = images.sketches[10] // 2 + 60  # of less contrast
     images.facts[20] = images.facts[11]  # the same pixels: exact, and not near besides
     images.sketches[21] = images.sketches[2]  # alike, but not to the network
-    found = find_copies(images, _nothing)
+    found = find_copies(images, LABELS, _nothing)
     assert found.exact == [[11, 20]]
     assert sorted(found.near) == [(3, 4), (5, 30), (10, 39)]
     same = {(3, 4), (5, 30), (10, 39), (11, 20)}
@@ -50,12 +52,26 @@ def test_copies_need_alike_features_and_sketches(monkeypatch: pytest.MonkeyPatch
     assert len(set(found.groups.tolist())) == 36
 
 
+def test_images_of_a_class_that_are_alike_by_nature_are_no_copies() -> None:
+    """As handwritten digits of one kind are."""
+    images = _images(40)
+    random = np.random.default_rng(2)
+    common = random.integers(60, 200, (4, SKETCH**2))
+    noise = random.integers(-12, 13, (40, SKETCH**2))
+    images.features[:] = images.features[LABELS]
+    images.sketches[:] = common[LABELS] + noise
+    alike = np.corrcoef(images.sketches[0], images.sketches[4])[0, 1]
+    assert alike > copies.SAME_PICTURE
+    images.sketches[7] = images.sketches[3]
+    assert find_copies(images, LABELS, _nothing).near == [(3, 7)]
+
+
 def test_the_search_ends_where_everything_is_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "MOST_PAIRS", 50)
     images = _images(40)
     images.features[:] = images.features[0]
     images.sketches[:] = images.sketches[0]
-    found = find_copies(images, _nothing)
+    found = find_copies(images, LABELS, _nothing)
     assert len(found.near) == 50
     assert not found.whole
 

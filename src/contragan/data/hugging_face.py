@@ -181,7 +181,7 @@ def _write(
     out = [split for split in splits if split not in labelled]
     if not labelled:  # images without classes, in folders for the splits
         return
-    lines = []
+    lines: list[str] = []
     for split in labelled:
         for name, label in rows[split]:
             if not label:

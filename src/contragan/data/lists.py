@@ -76,8 +76,9 @@ def find_list(path: Path, *, confined: bool = False) -> Listed | None:
     if stylegan is not None:
         return stylegan
     train = split_folders(path, TRAIN_WORDS)
-    if train and (table := _table_in(train[0])) is not None:
-        return _by_folder(path, train[0], table, confined)
+    of_split = _table_in(train[0]) if train else None
+    if of_split is not None:
+        return _by_folder(path, train[0], of_split, confined)
     own = _table_in(path)
     return None if own is None else _listed(path, own, own.path.name, confined)
 

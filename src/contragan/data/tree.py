@@ -169,17 +169,17 @@ def tree_source(
         else:
             classes = [images_in(held_out, left_out)]
         notes += _line(left_out, held_out)
-        found = FileSource.from_classes(root, classes, class_names, notes, training)
+        source = FileSource.from_classes(root, classes, class_names, notes, training)
     elif held_out is not None:
         notes += _line(left_out, train)
-        found = FileSource.from_classes(root, classes, class_names, notes)
+        source = FileSource.from_classes(root, classes, class_names, notes)
     else:
         notes += _line(left_out, train)
-        found = held_out_source(root, classes, class_names, split, test_fraction, notes)
+        source = held_out_source(root, classes, class_names, split, test_fraction, notes)
     layout = "class folders" if keys else "images without classes"
     if held_out is not None:
         layout += f", with test images in {held_out.name}"
-    return replace(found, layout=layout, unread=dict(left_out.unread))
+    return replace(source, layout=layout, unread=dict(left_out.unread))
 
 
 def listed_source(

@@ -67,7 +67,8 @@ def check_data(request: CheckRequest, console: Console) -> Check:
             raise UserError(
                 f"no image of {found.path} can be read; the first is {told(images.failures[0])}"
             )
-        copies = find_copies(images, partial(progress, "comparing images"))
+        labels = found.labels[images.rows]
+        copies = find_copies(images, labels, partial(progress, "comparing images"))
         verdict = _judge(found, images, copies, partial(progress, "checking labels"))
         check = _check(found, images, copies, verdict)
         if request.sheet is not None:

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contragan.data.base import Labels
 from contragan.inspection.images import SKETCH, Images
 
 ALIKE = 0.7
 """Cosine similarity of features from which two images may be copies."""
 
-SAME_PICTURE = 0.95
-"""Correlation of their sketches from which they are: alike in every part, mirrored or not."""
+SAME_PICTURE, SURELY_SAME = 0.95, 0.999
+"""Correlation of their sketches from which they are: alike in every part, mirrored or not. Where
+images of a class are alike by nature, as digits are, more is asked, and never more than the second.
+"""
+
+CLOSER = 0.1
+"""Copies differ at most by this share of what images of a class that are much alike differ by."""
 
 MOST_PAIRS = 200_000
 """Near copies after which the search ends: such a set is one picture in many shades."""
@@ -37,19 +43,25 @@ class Copies:
     whole: bool
 
 
-def find_copies(images: Images, progress: Callable[[int, int], None]) -> Copies:
-    """All exact and near copies among ``images``; ``progress`` hears how many were compared."""
+def find_copies(images: Images, labels: Labels, progress: Callable[[int, int], None]) -> Copies:
+    """All exact and near copies among ``images`` with ``labels`` (M,).
+
+    ``progress`` hears how many were compared.
+    """
     by_digest: dict[bytes, list[int]] = {}
     for place, facts in enumerate(images.facts):
         by_digest.setdefault(facts.digest, []).append(place)
     exact = [places for places in by_digest.values() if len(places) > 1]
     first = np.array([places[0] for places in by_digest.values()], np.int64)
-    near, whole = _near(images, first, progress)
+    near, whole = _near(images, first, labels[first], progress)
     return Copies(exact, near, _groups(len(images.facts), exact, near), whole)
 
 
 def _near(
-    images: Images, chosen: NDArray[np.int64], progress: Callable[[int, int], None]
+    images: Images,
+    chosen: NDArray[np.int64],
+    labels: Labels,
+    progress: Callable[[int, int], None],
 ) -> tuple[list[tuple[int, int]], bool]:
     """Pairs of the ``chosen`` images that are near copies, and whether these are all."""
     if not len(chosen):
@@ -58,6 +70,7 @@ def _near(
     features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     sketches = _standardised(images.sketches[chosen])
     mirrored = sketches.reshape(-1, SKETCH, SKETCH)[:, :, ::-1].reshape(len(sketches), -1)
+    needed = _needed(sketches, labels)
     found: list[tuple[float, int, int]] = []
     for start in range(0, len(chosen), _AT_ONCE):
         progress(start, len(chosen))
@@ -69,13 +82,27 @@ def _near(
             np.einsum("nd,nd->n", sketches[left], sketches[right]),
             np.einsum("nd,nd->n", sketches[left], mirrored[right]),
         )
-        kept = np.flatnonzero(same >= SAME_PICTURE)[: MOST_PAIRS - len(found)]
+        kept = np.flatnonzero(same >= needed)[: MOST_PAIRS - len(found)]
         pairs = zip(near[kept], chosen[left[kept]], chosen[right[kept]], strict=True)
         found += [(-float(likeness), int(one), int(other)) for likeness, one, other in pairs]
         if len(found) >= MOST_PAIRS:
             break
     progress(len(chosen), len(chosen))
     return [(one, other) for _, one, other in sorted(found)], len(found) < MOST_PAIRS
+
+
+def _needed(sketches: NDArray[np.float32], labels: Labels) -> float:
+    """The correlation of sketches that makes two images copies, in this set."""
+    random = np.random.Generator(np.random.Philox(key=1))
+    order = np.lexsort((random.random(len(labels)), labels))  # by class, shuffled within it
+    one, other = order[:-1], order[1:]
+    same_class = labels[one] == labels[other]
+    one, other = one[same_class], other[same_class]
+    if not len(one):
+        return SAME_PICTURE
+    alike = np.einsum("nd,nd->n", sketches[one], sketches[other])
+    usual = float(np.percentile(alike, 90))
+    return min(max(SAME_PICTURE, 1 - CLOSER * (1 - usual)), SURELY_SAME)
 
 
 def _standardised(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -48,11 +48,8 @@ def lines(check: Check) -> Iterator[str]:
 def _verdict(check: Check) -> str:
     looks = sum(one.level == "look" for one in check.findings)
     serious = len(check.serious)
-    if serious:
-        return f"{_things(serious)} to mend, {_things(looks)} worth a look."
-    if looks:
-        return f"Nothing to mend; {_things(looks)} worth a look."
-    return "Nothing to mend."
+    mend = f"{_things(serious)} to mend" if serious else "Nothing to mend"
+    return f"{mend}, {_things(looks)} worth a look." if looks else f"{mend}."
 
 
 def _things(count: int) -> str:
