@@ -53,7 +53,7 @@ def test_a_zip_of_class_folders_is_unpacked_once(tree: Path, tmp_path: Path, loa
 
 def test_a_zip_of_stylegan(tmp_path: Path, flat: Path, load: Load) -> None:
     files = sorted(flat.rglob("*.png"))
-    labels = [[f"00000/img{k:08d}.png", k % 3] for k in range(len(files))]
+    labels = [(f"00000/img{k:08d}.png", k % 3) for k in range(len(files))]
     path = tmp_path / "s.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for file, (name, _) in zip(files, labels, strict=True):

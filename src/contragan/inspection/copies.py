@@ -109,7 +109,8 @@ def _standardised(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Sketches (N, D) with mean 0 and norm 1; all 0 where an image is one colour."""
     values = sketches.astype(np.float32)
     values -= values.mean(1, keepdims=True)
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+    values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+    return values
 
 
 def _groups(count: int, exact: list[list[int]], near: list[tuple[int, int]]) -> NDArray[np.int64]:

@@ -183,4 +183,5 @@ def _is_grey(square: Pixels) -> bool:
 def _sketch(square: Pixels) -> NDArray[np.uint8]:
     grey = square.astype(np.float32).mean(2)
     step = len(grey) // SKETCH
-    return np.rint(grey.reshape(SKETCH, step, SKETCH, step).mean((1, 3))).astype(np.uint8).ravel()
+    means: Pixels = np.rint(grey.reshape(SKETCH, step, SKETCH, step).mean((1, 3))).astype(np.uint8)
+    return means.ravel()

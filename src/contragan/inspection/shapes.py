@@ -136,7 +136,8 @@ def _sides(images: Images) -> tuple[np.ndarray, np.ndarray]:
 def _lost(images: Images) -> np.ndarray:
     """The share of each image that its central square leaves out."""
     widths, heights = _sides(images)
-    return 1 - np.minimum(widths, heights) / np.maximum(np.maximum(widths, heights), 1)
+    lost: np.ndarray = 1 - np.minimum(widths, heights) / np.maximum(widths, heights)
+    return lost
 
 
 def _area(size: tuple[int, int]) -> int:
