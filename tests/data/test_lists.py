@@ -93,6 +93,16 @@ def test_a_list_without_labels_leaves_the_folders_as_classes(tree: Path, load: L
     assert data.notes[0] == f"{tree / 'metadata.csv'} has no column of labels and is not used"
 
 
+def test_a_list_of_other_files_leaves_the_folders_as_classes(tree: Path, load: Load) -> None:
+    table = _table(tree / "labels.csv", [["file", "label"], ["0.png", "ant"], ["1.png", "bee"]])
+    data = load(tree)
+    assert data.class_names == ("ant", "bee", "cow")
+    assert data.notes[0] == f"{table} lists files that are not there and is not used"
+    _table(tree / "labels.csv", [["file", "label"], ["0.png", ""]])
+    with pytest.raises(UserError, match="missing; or move the list away, and the folders are the"):
+        load(tree)
+
+
 def test_unlisted_images_and_other_formats_are_counted(
     photos: Path, draw: Draw, load: Load
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_zip_of_class_folders_is_unpacked_once(tree: Path, tmp_path: Path, loa
     (unpacked,) = [one for one in entries(tmp_path / "cache") if one.kind == "unpacked"]
     assert unpacked.name == "z"
     assert data.notes[0].startswith(f"reading z.zip, unpacked into {unpacked.paths[0]}")
+    assert data.notes[1] == "reading z.zip/set, the only folder in z.zip"
     before = {file: file.stat().st_mtime_ns for file in unpacked.paths[0].rglob("*")}
     load(path, "test")
     assert {file: file.stat().st_mtime_ns for file in unpacked.paths[0].rglob("*")} == before

@@ -27,7 +27,7 @@ from contragan.data.layout import (
 from contragan.data.lists import find_list, unused_list
 from contragan.data.look import Look
 from contragan.data.npz import read_npz
-from contragan.data.place import is_data, located
+from contragan.data.place import is_data, located, short_of
 from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all
 from contragan.data.unreadable import UnreadableImages, told
@@ -204,9 +204,9 @@ def _source(path: Path) -> FileSource:
     line = left_out.line(path)
     if not any(classes.values()):
         raise UserError(f"{path} holds no images" + (f" ({line})" if line else ""))
-    if origin is not None:
-        notes.insert(0, f"reading {origin}")
     notes += [] if line is None else [line]
+    if origin is not None:
+        notes = [f"reading {origin}", *short_of(place, path, notes)]
     return FileSource.from_classes(root, list(classes.values()), list(classes), notes)
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from contragan.core.errors import UserError
-from contragan.data.files import ImageFile, images_in, is_run_folder, natural_order
+from contragan.data.files import (
+    ImageFile,
+    images_in,
+    is_run_folder,
+    natural_order,
+    subfolders,
+)
 from contragan.data.formats import LeftOut, is_image_name
 from contragan.data.layout import (
     NO_CLASS,
@@ -80,22 +86,42 @@ def find_list(path: Path, *, confined: bool = False) -> Listed | None:
     if of_split is not None:
         return _by_folder(path, train[0], of_split, confined)
     own = _table_in(path)
-    return None if own is None else _listed(path, own, own.path.name, confined)
+    if own is None or _is_of_other_files(path, own):
+        return None
+    return _listed(path, own, own.path.name, confined)
 
 
 def unused_list(path: Path) -> str | None:
-    """A line on a list in a folder that has no labels, so that the folders are the classes."""
+    """A line on a list in a folder that is not used, so that the folders are the classes."""
     for name in LIST_NAMES:
-        if path.is_dir() and (path / name).is_file() and _table_in(path) is None:
-            return f"{path / name} has no column of labels and is not used"
+        if path.is_dir() and (path / name).is_file():
+            table = _table_in(path)
+            if table is None:
+                return f"{path / name} has no column of labels and is not used"
+            if _is_of_other_files(path, table):
+                return f"{table.path} lists files that are not there and is not used"
     return None
+
+
+def _is_of_other_files(folder: Path, table: Table) -> bool:
+    """Whether a list beside class folders names none of their images."""
+    if len(subfolders(folder)) < 2:
+        return False
+    return not any((folder / row.file).exists() for row in table.rows)
 
 
 def _table_in(folder: Path) -> Table | None:
     """The list in a folder, None where there is none with labels."""
     for name in LIST_NAMES:
         if (folder / name).is_file():
-            table = read_table(folder / name)
+            try:
+                table = read_table(folder / name)
+            except UserError as error:
+                if len(subfolders(folder)) < 2:
+                    raise
+                raise UserError(
+                    f"{error}; or move the list away, and the folders are the classes"
+                ) from error
             if table.label is not None:
                 return table
     return None

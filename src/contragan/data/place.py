@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from contragan.core.cache import UNPACKED, make_cache
@@ -86,6 +86,12 @@ def located(
             f"file; expected {layout}"
         )
     return made, f"{path.name}, unpacked into {made}"
+
+
+def short_of(folder: Path, archive: Path | None, lines: Iterable[str]) -> list[str]:
+    """Lines that name the archive in place of the long path of what was unpacked of it."""
+    name = folder.name if archive is None else archive.name
+    return [line.replace(str(folder), name) for line in lines]
 
 
 def _stamp(path: Path) -> str:

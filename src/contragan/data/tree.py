@@ -29,7 +29,7 @@ from contragan.data.layout import (
     split_word,
 )
 from contragan.data.lists import Listed, find_list, unused_list
-from contragan.data.place import located
+from contragan.data.place import located, short_of
 from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, known_colour
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
@@ -89,10 +89,11 @@ class FolderConfig(DatasetConfig):
         else:
             found = listed_source(listed, split, self.classes, self.test_fraction)
             notes = [f"reading {found.layout}"]
+        notes += found.notes
         if origin is not None:
-            notes.insert(0, f"reading {origin}")
+            notes = [f"reading {origin}", *short_of(path, root, notes)]
             found = replace(found, layout=f"{origin}: {found.layout}")
-        return replace(found, notes=(*notes, *found.notes))
+        return replace(found, notes=tuple(notes))
 
 
 class ImageNetConfig(DatasetConfig):

@@ -147,7 +147,7 @@ def label_findings(
             "suspected_labels",
             "look",
             f"{images_of(len(suspects))} {look} like another class than the one given.",
-            "Look at them: perhaps half are mislabelled, the others unusual.",
+            "Look at them: some are mislabelled, others only unusual.",
             len(suspects),
             tuple(f"{file} looks like {name}" for file, name in zip(files, seen, strict=True)),
             tuple(

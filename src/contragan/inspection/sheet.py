@@ -100,9 +100,12 @@ class _Sheet:
     def finding(self, one: Finding) -> None:
         """The images of a finding in rows, with what is written below each."""
         self.y += 18
-        arrow = " (given → looks like)" * (one.name == "suspected_labels")
-        more = f" The first {MOST_POINTED_AT} images:" * (len(one.pictures) > MOST_POINTED_AT)
-        self.title(one.text + arrow + more)
+        text = one.text.removesuffix(".")
+        if one.name == "suspected_labels":
+            text += " (given → looks like)"
+        if len(one.pictures) > MOST_POINTED_AT:
+            text += f"; the first {MOST_POINTED_AT} of the images"
+        self.title(text)
         wide = 2 * SIDE
         across = 6
         pictures = one.pictures[:MOST_POINTED_AT]
