@@ -190,7 +190,10 @@ def test_sets_of_unlike_sizes(capsys: pytest.CaptureFixture[str], tmp_path: Path
     code, _, errors = run(capsys, "evaluate", small, large, *PIXELS, "--resolution", 32)
     assert code == 2
     assert "(16 x 16 pixels, smaller than the resolution 32)" in errors
-    assert "lower data.resolution (--resolution in an evaluation)" in errors
+    assert (
+        "lower data.resolution or set data.enlarge=true (in an evaluation --resolution and"
+        in errors
+    )
     np.savez(tmp_path / "large.npz", np.zeros((12, 48, 48, 3), np.uint8))
     code, *_ = run(capsys, "evaluate", small, tmp_path / "large.npz", *PIXELS, "--resolution", 16)
     assert code == 0

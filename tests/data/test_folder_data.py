@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -255,3 +257,61 @@ def test_imagenet_layout(tree: Path, load: Load) -> None:
         "cattle",
         "worker (ant)",
     )
+
+
+def test_a_class_with_a_single_image_trains_and_is_said(flat: Path, load: Load, draw: Draw) -> None:
+    draw(flat / "cow" / "0.png")
+    train, test = load(flat), load(flat, "test")
+    assert train.class_names == test.class_names == ("ant", "bee", "cow")
+    assert train.class_counts.tolist() == [9, 18, 1]
+    assert test.class_counts.tolist() == [1, 2, 0]
+    assert train.notes[-1].endswith(
+        "; 1 class has a single image, which trains and is not tested: cow"
+    )
+    for name in ("ant", "bee"):
+        shutil.rmtree(flat / name)
+        draw(flat / name / "0.png")
+    with pytest.raises(
+        UserError, match=r"every class in .*flat has a single image, so none can be"
+    ):
+        load(flat)
+
+
+def _png_of_size(width: int, height: int) -> bytes:
+    """A PNG that says how large it is, and holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_an_image_that_unpacks_to_too_much_is_one_line(flat: Path, load: Load) -> None:
+    (flat / "ant" / "huge.png").write_bytes(_png_of_size(20_000, 20_000))
+    message = r"huge\.png \(more than 179 million pixels: shrink it\)"
+    with pytest.raises(UserError, match=message) as raised:
+        load(flat)
+    assert "\n" not in str(raised.value)
+    assert len(load(flat, skip_unreadable=True)) + len(load(flat, "test")) == 30
+
+
+def test_fit_and_enlarge_are_settings(tmp_path: Path, load: Load, draw: Draw) -> None:
+    for name in ("ant", "bee"):
+        for index in range(4):
+            draw(tmp_path / "set" / name / f"{index}.png", (48, 24), index)
+            draw(tmp_path / "set" / name / f"small{index}.png", (8, 8), index)
+    root = tmp_path / "set"
+    with pytest.raises(UserError, match=r"lower data\.resolution or set data\.enlarge=true"):
+        load(root)
+    crop, pad = (load(root, enlarge=True, fit=fit) for fit in ("crop", "pad"))
+    assert len(crop) == len(pad) == 14
+    assert crop.fingerprint != pad.fingerprint
+    text = "\n".join(crop.notes)
+    assert re.search(r"train data: \d images lost a third or more in the crop to a square", text)
+    assert re.search(r"train data: \d images enlarged to 16 x 16", text)
+    assert "padded with data.background to a square" in "\n".join(pad.notes)
+    wide = np.flatnonzero((pad.images[:, :2] == 255).all((1, 2, 3)))
+    assert len(wide) in {6, 7, 8}  # white above and below the wide ones

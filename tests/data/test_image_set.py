@@ -64,7 +64,7 @@ def test_npz_files(tmp_path: Path) -> None:
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder"):
         load_image_set(tmp_path / "missing")
-    with pytest.raises(UserError, match="holds no images"):
+    with pytest.raises(UserError, match="is empty; expected images"):
         load_image_set(tmp_path)
     _write(tmp_path / "a" / "1.png", _colour(1))
     (tmp_path / "b").mkdir()

@@ -78,3 +78,57 @@ def test_exif_orientation_is_applied() -> None:
     np.testing.assert_array_equal(
         Preprocess(16, 3, False)(Image.open(buffer)), np.asarray(image)[::-1, ::-1]
     )
+
+
+def _halves(width: int, height: int) -> Image.Image:
+    """The left half red, the right half blue."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 200
+    return Image.fromarray(pixels)
+
+
+def test_padding_keeps_all_of_an_image_on_the_background() -> None:
+    pad = Preprocess(16, 3, enlarges=False, background="#00ff00", fit="pad")
+    square = pad(_halves(64, 32))
+    assert square.shape == (16, 16, 3)
+    np.testing.assert_array_equal(square[[0, 3, 12, 15]], np.full((4, 16, 3), (0, 255, 0)))
+    np.testing.assert_array_equal(square[4:12, :5], np.full((8, 5, 3), (200, 0, 0)))
+    np.testing.assert_array_equal(square[4:12, 11:], np.full((8, 5, 3), (0, 0, 200)))
+    assert pad.remarks(_halves(64, 32)) == ("padded with data.background to a square",)
+    # What must be large enough is the longer side.
+    assert pad(_halves(16, 8)).shape == (16, 16, 3)
+    with pytest.raises(TooSmall):
+        pad(_halves(15, 15))
+    grey = Preprocess(16, 1, enlarges=False, background="black", fit="pad")(_halves(64, 32))
+    assert grey.shape == (16, 16, 1)
+    assert grey[0].max() == 0
+
+
+def test_stretching_keeps_all_of_an_image_distorted() -> None:
+    stretch = Preprocess(16, 3, enlarges=False, fit="stretch")
+    square = stretch(_halves(64, 32))
+    np.testing.assert_array_equal(square[:, :5], np.full((16, 5, 3), (200, 0, 0)))
+    np.testing.assert_array_equal(square[:, 11:], np.full((16, 5, 3), (0, 0, 200)))
+    assert stretch.remarks(_halves(64, 32)) == ("stretched to a square",)
+    assert stretch(_halves(16, 64)).shape == (16, 16, 3)
+    with pytest.raises(TooSmall):
+        stretch(_halves(64, 15))
+
+
+def test_what_is_lost_or_enlarged_is_told() -> None:
+    crop = Preprocess(16, 3, enlarges=True)
+    assert crop.remarks(_halves(48, 32)) == ("lost a third or more in the crop to a square",)
+    assert crop.remarks(_halves(40, 32)) == ()
+    assert crop.remarks(_halves(8, 8)) == ("enlarged to 16 x 16",)
+    assert Preprocess(None, 3, enlarges=False).remarks(_halves(48, 32)) == ()
+
+
+def test_the_usual_fit_has_the_key_it_always_had() -> None:
+    """Caches of decoded images are found again."""
+    key = "v2 exif centre-crop lanczos bicubic-enlarge=False resolution=16 channels=3 "
+    assert Preprocess(16, 3, enlarges=False).key == f"{key}background=white value-range=None"
+    padded, stretched = (
+        Preprocess(16, 3, enlarges=False, fit="pad").key,
+        Preprocess(16, 3, enlarges=False, fit="stretch").key,
+    )
+    assert len({padded, stretched, f"{key}background=white value-range=None"}) == 3

@@ -2,6 +2,7 @@
 
 from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
+from contragan.cli.data import data_app
 from contragan.cli.evaluating import evaluate
 from contragan.cli.generating import sample
 from contragan.cli.plotting import plot_app
@@ -21,6 +22,7 @@ app.command()(report)
 app.command()(bench)
 app.command()(import_studiogan)
 app.add_typer(cache_app, name="cache")
+app.add_typer(data_app, name="data")
 study_app.command()(table)
 study_app.command()(page)
 app.add_typer(study_app, name="study")

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     images = "images"
     statistics = "statistics"
     downloads = "downloads"
+    unpacked = "unpacked"
 
 
 @cache_app.callback()
@@ -45,7 +46,7 @@ def clear(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove decoded data sets, statistics and downloads; runs are never touched."""
+    """Remove decoded data sets, statistics, downloads and archives; runs are never touched."""
     from contragan.core.cache import cache_folder, check_ours, entries
     from contragan.core.cache import clear as clear_cache
 

@@ -124,6 +124,16 @@ ValueRange = Annotated[
     str | None,
     typer.Option(metavar="LOW,HIGH", help="Values that become 0 and 255 in images above 8 bits."),
 ]
+Fit = Annotated[
+    Literal["crop", "pad", "stretch"],
+    typer.Option(
+        metavar="KIND",
+        help="With --resolution: crop to the central square, pad to a square, or stretch.",
+    ),
+]
+Enlarge = Annotated[
+    bool, typer.Option("--enlarge", help="With --resolution: enlarge smaller images.")
+]
 CsvFile = Annotated[
     Path | None,
     typer.Option(
@@ -136,7 +146,7 @@ CsvFile = Annotated[
 
 
 _OF_RUNS = {"num", "reference", "batch_norm", "data", "seed", "which", "ema"}
-_OF_SETS = {"resolution", "background", "value_range"}
+_OF_SETS = {"resolution", "background", "value_range", "fit", "enlarge"}
 _OF_SCORES = {
     "protocol",
     "features",
@@ -169,6 +179,8 @@ def evaluate(
     resolution: Resolution = None,
     background: Background = None,
     value_range: ValueRange = None,
+    fit: Fit = "crop",
+    enlarge: Enlarge = False,
     seed: Annotated[
         int,
         typer.Option(
@@ -217,7 +229,7 @@ def evaluate(
         weights=weights,
         skip_unreadable=skip_unreadable,
         report=report,
-        reading=make_reading(resolution, background, value_range, skip_unreadable),
+        reading=make_reading(resolution, background, value_range, skip_unreadable, fit, enlarge),
         seed=seed,
         device=device,
     )

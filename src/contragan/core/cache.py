@@ -18,10 +18,16 @@ from contragan.core.errors import UserError
 from contragan.core.files import expanded, write_text
 from contragan.core.locking import NO_LOCKS, file_lock
 
-IMAGES, STATISTICS, DOWNLOADS = "stores", "statistics", "downloads"
-"""The folders in it: decoded data sets, statistics of features, and files of data sets."""
+IMAGES, STATISTICS, DOWNLOADS, UNPACKED = "stores", "statistics", "downloads", "unpacked"
+"""The folders in it: decoded data sets, statistics of features, files of data sets, and archives of
+images unpacked."""
 
-KINDS = {"images": IMAGES, "statistics": STATISTICS, "downloads": DOWNLOADS}
+KINDS = {
+    "images": IMAGES,
+    "statistics": STATISTICS,
+    "downloads": DOWNLOADS,
+    "unpacked": UNPACKED,
+}
 
 TAG = "CACHEDIR.TAG"
 """Marks a folder as a cache, for backup programs too (https://bford.info/cachedir/)."""
@@ -74,7 +80,13 @@ def make_cache(folder: Path) -> None:
 def entries(folder: Path) -> list[Entry]:
     """What this package made in a cache folder, kind by kind; nothing where there is none."""
     found: list[Entry] = []
-    for kind, make in (("images", _stores), ("statistics", _statistics), ("downloads", _downloads)):
+    makers = {
+        "images": _stores,
+        "statistics": _statistics,
+        "downloads": _downloads,
+        "unpacked": _unpacked,
+    }
+    for kind, make in makers.items():
         found += make(_items(folder / KINDS[kind]))
     return found
 
@@ -128,6 +140,7 @@ def _holds_only_ours(folder: Path) -> bool:
         IMAGES: lambda name: bool(_STORE.fullmatch(name)),
         STATISTICS: lambda name: bool(_STATISTICS.fullmatch(name) or _LEFTOVER.fullmatch(name)),
         DOWNLOADS: lambda name: _title(name) is not None or name.endswith(".lock"),
+        UNPACKED: lambda name: bool(_STORE.fullmatch(name)),
     }
     return all(
         item.name in rules
@@ -192,6 +205,16 @@ def _downloads(items: list[Path]) -> Iterator[Entry]:
             by_title.setdefault(title, []).append(path)
     for title, paths in by_title.items():
         yield Entry("downloads", title, tuple(paths), sum(map(_size, paths)))
+
+
+def _unpacked(items: list[Path]) -> Iterator[Entry]:
+    """One entry for each archive; what another process may be unpacking is left out."""
+    for path in items:
+        if re.fullmatch(r"[0-9a-f]{32}", path.name):
+            names = ", ".join(inner.name for inner in _items(path))
+            yield Entry("unpacked", names or f"unfinished {path.name[:8]}", (path,), _size(path))
+        elif _STORE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > _AN_HOUR:
+            yield Entry("unpacked", f"leftover {path.name[:9]}", (path,), _size(path))
 
 
 def _title(name: str) -> str | None:

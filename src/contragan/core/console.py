@@ -55,12 +55,25 @@ class ProgressLines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._due = time.monotonic() + FIRST_LINE
+        self._begun: dict[str, tuple[float, int]] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
+        begun, before = self._begun.setdefault(stage, (now, done))
         if now >= self._due and done < total:
             self._due = now + NEXT_LINES
-            note(self._console, f"{stage}: {done:,} of {total:,}")
+            left = ""
+            if done > before:
+                left = f", {_duration((now - begun) * (total - done) / (done - before))} left"
+            note(self._console, f"{stage}: {done:,} of {total:,}{left}")
+
+
+def _duration(seconds: float) -> str:
+    """A rough duration in words."""
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return "about a minute" if seconds > 45 else "less than a minute"
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from tempfile import TemporaryFile
 
 from contragan.core.errors import UserError
 
+MANY = 1000
+"""Files above which a folder is not synced file by file."""
+
 
 def expanded(path: Path) -> Path:
     """The path with a leading ``~`` as the home folder, which shells leave alone in ``--out=~/x``.
@@ -53,6 +56,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _sync_all(paths: list[Path]) -> None:
+    if len(paths) > MANY and hasattr(os, "sync"):
+        os.sync()  # of all that the system has to write: far faster than file by file
+        return
+    for path in paths:
+        sync(path)
+
+
 def writing_failed(path: Path, error: OSError) -> UserError:
     """The clear line for a write that the file system refused."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -82,8 +93,7 @@ def whole(
                 f"{path} is a folder, and would be replaced by a file: give another name"
             )
         if temporary.is_dir():
-            for file in temporary.rglob("*"):
-                sync(file)
+            _sync_all(list(temporary.rglob("*")))
         sync(temporary)
         old = path.with_name(f"{temporary.name}.old")
         if path.is_dir():

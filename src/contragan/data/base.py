@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,9 +105,6 @@ class Source(Protocol):
 class DatasetConfig(Config, ABC):
     """Settings that every data set has."""
 
-    enlarges: ClassVar[bool] = True
-    """Whether images smaller than the resolution are enlarged; a user's own are not."""
-
     resolution: Annotated[int, Field(ge=8, le=1024)]
     """Side of the images in pixels: their central square is cut out and resized."""
     channels: Literal[1, 3]
@@ -133,7 +130,7 @@ class DatasetConfig(Config, ABC):
     @property
     def preprocess(self) -> Preprocess:
         """How one image of this data set becomes an array."""
-        return Preprocess(self.resolution, self.channels, self.enlarges)
+        return Preprocess(self.resolution, self.channels, enlarges=True)
 
     @abstractmethod
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:

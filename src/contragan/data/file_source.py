@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from contragan.core.errors import UserError
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
-from contragan.data.formats import may_be_deep, open_image
+from contragan.data.formats import MOST_PIXELS, may_be_deep, open_image
 from contragan.data.preprocess import Preprocess, TooSmall
 from contragan.data.unreadable import BELOW, failure
 from contragan.data.value_range import scan
@@ -30,7 +31,9 @@ class FileSource:
     """Image files with labels: a :class:`~contragan.data.base.Source`.
 
     ``range_files`` decide the range of values above 8 bits, where these files alone do not: the
-    training images decide for the test images.
+    training images decide for the test images. ``layout`` says in words how the images lie and
+    where their classes come from; ``unread`` counts, by suffix, the files beside them that are not
+    read.
     """
 
     root: Path
@@ -39,6 +42,8 @@ class FileSource:
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     range_files: Sequence[ImageFile] | None = None
+    layout: str = ""
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_classes(
@@ -156,16 +161,32 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
         UserError: it does not fit in memory.
     """
     try:
+        with opened(path) as image:
+            remarks = preprocess.remarks(image)
+            return preprocess(image), remarks
+    except TooSmall as error:
+        raise Unreadable(f"{error}, {BELOW} {preprocess.resolution}") from error
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Image.Image]:
+    """An image file, opened and not decoded; what fails within is told in the same words.
+
+    Raises:
+        Unreadable: the file is not a whole image.
+        TooSmall: as the block raises it.
+        UserError: it does not fit in memory.
+    """
+    try:
         # Read whole, then parsed: Pillow's own small reads cost twice the time on 32 x 32 JPEGs.
         with open(path, "rb") as file:
             content = file.read()
         if not content:
             raise Unreadable("the file is empty")
         with open_image(io.BytesIO(content), path) as image:
-            remarks = preprocess.remarks(image)
-            return preprocess(image), remarks
-    except TooSmall as error:
-        raise Unreadable(f"{error}, {BELOW} {preprocess.resolution}") from error
+            yield image
+    except (TooSmall, Unreadable):
+        raise
     except MemoryError as error:
         raise UserError(f"{path} does not fit in memory: make it smaller") from error
     except Exception as error:  # each of Pillow's decoders fails in ways of its own
@@ -175,6 +196,8 @@ def decode(path: str, preprocess: Preprocess) -> tuple[Pixels, tuple[str, ...]]:
 def _reason(error: Exception, path: str) -> str:
     if isinstance(error, UnidentifiedImageError):  # Pillow's message is the address of a buffer
         return "not an image of a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MOST_PIXELS / 1e6:,.0f} million pixels: shrink it"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).replace(path, "").split()) or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from functools import cache
 from typing import IO
@@ -19,6 +20,45 @@ EIGHT_BIT = frozenset({"JPEG", "MPO", "GIF", "BMP", "DIB", "WEBP", "AVIF", "HEIF
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+
+PICTURES = HEIF_SUFFIXES | {
+    ".3fr",
+    ".arw",
+    ".cr2",
+    ".cr3",
+    ".crw",
+    ".czi",
+    ".dcm",
+    ".dicom",
+    ".dng",
+    ".eps",
+    ".jxl",
+    ".lif",
+    ".mrw",
+    ".nd2",
+    ".nef",
+    ".nii",
+    ".nrw",
+    ".orf",
+    ".pef",
+    ".psb",
+    ".raf",
+    ".raw",
+    ".rw2",
+    ".srw",
+    ".svg",
+    ".svs",
+    ".vsi",
+    ".x3f",
+    ".xcf",
+}
+"""Suffixes of pictures that are not read, or only with a plug-in: passing them over loses some."""
+
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+"""An image of more is refused: a small file may unpack to more memory than there is."""
+
+# Pillow warns of images of half as many pixels, which are read.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @cache

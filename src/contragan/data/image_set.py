@@ -22,16 +22,18 @@ from contragan.data.formats import LeftOut
 from contragan.data.layout import (
     class_folders,
     innermost,
-    listed_classes,
     refuse_wrong_level,
 )
+from contragan.data.lists import find_list, unused_list
 from contragan.data.look import Look
 from contragan.data.npz import read_npz
-from contragan.data.preprocess import BACKGROUND, Preprocess, TooSmall, known_colour
+from contragan.data.place import is_data, located, short_of
+from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, TooSmall, known_colour
 from contragan.data.store import ROWS_PER_TASK, decode_all
 from contragan.data.unreadable import UnreadableImages, told
 from contragan.data.value_range import Range
 
+LAYOUT = "images, a folder of images for each class, or an .npz file"
 MEMORY_SHARE = 0.5
 _BYTES_PER_TASK = 2**24
 
@@ -48,6 +50,8 @@ class Reading:
     background: str = BACKGROUND
     value_range: Range | None = None
     skip_unreadable: bool = False
+    fit: Fit = "crop"
+    enlarge: bool = False
 
     @property
     def preprocess(self) -> Preprocess:
@@ -55,28 +59,39 @@ class Reading:
         return Preprocess(
             self.resolution,
             None,
-            enlarges=False,
+            enlarges=self.enlarge,
             background=self.background,
             value_range=self.value_range,
+            fit=self.fit,
         )
 
     def facts(self) -> dict[str, object]:
         """As JSON values."""
         size = "as they are"
         if self.resolution is not None:
-            size = f"centre crop, Lanczos to {self.resolution} x {self.resolution}"
+            fit = {"crop": "centre crop", "pad": "padded", "stretch": "stretched"}[self.fit]
+            size = f"{fit}, Lanczos to {self.resolution} x {self.resolution}"
+            size += ", smaller images enlarged" if self.enlarge else ""
         value_range = "auto" if self.value_range is None else list(self.value_range)
         return {"size": size, "background": self.background, "value_range": value_range}
 
 
 def make_reading(
-    resolution: int | None, background: str | None, value_range: str | None, skip_unreadable: bool
+    resolution: int | None,
+    background: str | None,
+    value_range: str | None,
+    skip_unreadable: bool,
+    fit: Fit = "crop",
+    enlarge: bool = False,
 ) -> Reading:
     """A reading from what a user typed, ``value_range`` as LOW,HIGH.
 
     Raises:
-        UserError: a background that is not a colour, or a range that is not two rising numbers.
+        UserError: a background that is not a colour, a range that is not two rising numbers, or a
+            way to resize without a resolution.
     """
+    if resolution is None and (enlarge or fit != "crop"):
+        raise UserError("--fit and --enlarge say how images are resized: give --resolution R too")
     colour = BACKGROUND if background is None else background
     try:
         known_colour(colour)
@@ -91,7 +106,7 @@ def make_reading(
         if not low < high:
             raise UserError(f"--value-range {value_range}: write LOW,HIGH, such as 0,4095")
         bounds = low, high
-    return Reading(resolution, colour, bounds, skip_unreadable)
+    return Reading(resolution, colour, bounds, skip_unreadable, fit, enlarge)
 
 
 def load_image_set(
@@ -102,7 +117,8 @@ def load_image_set(
 ) -> ImageDataset:
     """The images of a folder or an npz file, read as training reads them, at their own size.
 
-    A folder holds images, or a folder of images for each class, or StyleGAN's ``dataset.json``.
+    A folder holds images, or a folder of images for each class, or a list of labels; the layouts
+    are those of :class:`~contragan.data.tree.FolderConfig`.
     The pixels lie in memory where they take at most half of what is available, and in a temporary
     file that is gone with the process otherwise.
 
@@ -117,27 +133,23 @@ def load_image_set(
         )
     notes: tuple[str, ...] = ()
     rows: Rows
-    if path.is_dir():
-        source = _folder(path)
-        names, notes, rows = source.class_names, source.notes, source.open(reading.preprocess)
-    elif path.suffix == ".npz" and path.is_file():
+    if path.suffix == ".npz" and path.is_file():
         images, labels, names, notes = read_npz(path)
         arrays = ArrayRows(images, labels)
         if reading.resolution is None:
             rows = arrays  # as they are, without a copy
         else:
             rows = PreprocessedRows(arrays, reading.preprocess)
-    elif path.exists():
-        raise UserError(f"{path} is neither a folder of images nor an .npz file")
     else:
-        raise UserError(f"no images at {path}: no such file or folder")
+        source = _source(path)
+        names, notes, rows = source.class_names, source.notes, source.open(reading.preprocess)
     look = Look(len(names))
     try:
         pixels, labels, failures = _decoded(rows, path, look, reading.skip_unreadable, progress)
     except TooSmall as error:
         raise UserError(
             f"{path} holds images of {error}, smaller than --resolution {reading.resolution}: "
-            "lower it"
+            "lower it, or add --enlarge"
         ) from error
     digest = hashlib.sha256(repr((pixels.shape, names)).encode())
     digest.update(pixels.data)
@@ -163,19 +175,38 @@ def in_colour(images: ImageDataset) -> ImageDataset:
     return replace(images, images=pixels, fingerprint=f"{images.fingerprint}-in-colour")
 
 
-def _folder(path: Path) -> FileSource:
+def _source(path: Path) -> FileSource:
+    """The files of a folder, a list or an archive of images, with their classes."""
+    if not is_data(path):
+        if path.exists():
+            raise UserError(
+                f"{path} is neither a folder of images nor an .npz, .zip, .parquet, .csv, .tsv or "
+                ".jsonl file"
+            )
+        raise UserError(f"no images at {path}: no such file or folder")
+    place, origin = located(path, LAYOUT, cache_folder())
+    root = innermost(place) if place.is_dir() else place
     left_out = LeftOut()
-    root = innermost(path)
-    classes = listed_classes(root)
-    if classes is None:
+    listed = find_list(root, confined=origin is not None)
+    if listed is None:
         refuse_wrong_level(
             root, "Give one of them, such as {first}, or lay the images out as PATH/<class>/*.png"
         )
         classes = class_folders(root, left_out)
+        notes = [] if (unused := unused_list(root)) is None else [unused]
+    elif listed.test is not None:
+        raise UserError(
+            f"{path} lists training and test images: give a list or a folder of one of them"
+        )
+    else:
+        classes, root = listed.train, listed.root
+        notes = [f"reading {listed.layout}", *listed.notes]
     line = left_out.line(path)
     if not any(classes.values()):
         raise UserError(f"{path} holds no images" + (f" ({line})" if line else ""))
-    notes = [] if line is None else [line]
+    notes += [] if line is None else [line]
+    if origin is not None:
+        notes = [f"reading {origin}", *short_of(place, path, notes)]
     return FileSource.from_classes(root, list(classes.values()), list(classes), notes)
 
 

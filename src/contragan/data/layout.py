@@ -1,19 +1,16 @@
-"""How a folder of images is laid out: splits, class folders, a flat folder, or a list of labels."""
+"""How a folder of images is laid out: splits, class folders, or a flat folder."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from contragan.core.errors import UserError
 from contragan.data.files import (
     ImageFile,
     has_images,
     images_in,
-    is_run_folder,
     natural_order,
     subfolders,
 )
@@ -101,46 +98,6 @@ def refuse_wrong_level(root: Path, remedy: str) -> None:
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def listed_classes(root: Path) -> dict[str, list[ImageFile]] | None:
-    """The classes of a folder in StyleGAN's layout, None where it is not one.
-
-    There ``dataset.json`` holds ``{"labels": [["00000/img00000000.png", 6], ...]}``, or null for
-    images without labels.
-
-    Raises:
-        UserError: a list that cannot be read, or that does not fit the images.
-    """
-    path = root / "dataset.json"
-    if not path.is_file() or is_run_folder(root):
-        return None
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): mend it or move it away") from error
-    if not isinstance(content, dict) or "labels" not in content:
-        return None
-    found = {Path(file.path).relative_to(root).as_posix(): file for file in images_in(root)}
-    if not content["labels"]:
-        return {NO_CLASS: list(found.values())}
-    classes: dict[str, list[ImageFile]] = {}
-    try:
-        pairs = [(str(name), int(label)) for name, label in content["labels"]]
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: expected labels as [[file, number], ...] ({error}); for labels that are not "
-            "numbers, use class folders"
-        ) from error
-    for name, label in pairs:
-        if name not in found:
-            raise UserError(
-                f"{path} lists {name}, which is not there once, or not an image this machine reads"
-            )
-        classes.setdefault(str(label), []).append(found.pop(name))
-    if found:
-        raise UserError(f"{path} has no label for {len(found)} images, such as {next(iter(found))}")
-    return {name: classes[name] for name in sorted(classes, key=natural_order)}
 
 
 def class_folders(root: Path, left_out: LeftOut) -> dict[str, list[ImageFile]]:

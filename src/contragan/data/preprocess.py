@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,12 @@ ENLARGE = Image.Resampling.BICUBIC
 BACKGROUND = "white"
 """What transparent images lie over: drawings and icons are dark more often than light."""
 
+Fit = Literal["crop", "pad", "stretch"]
+"""How an image becomes a square: its central square, all of it with a border, or distorted."""
+
+CUT_MUCH = 1 / 3
+"""Share of an image that a crop takes away from which it is told of."""
+
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,7 +58,7 @@ def known_colour(name: str) -> str:
 
 
 class TooSmall(ValueError):
-    """An image's shorter side is below the resolution."""
+    """An image is below the resolution: its shorter side, or with ``pad`` its longer one."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,13 @@ class Preprocess:
     """How images are read: the same for training and for evaluation.
 
     An image is turned upright by its EXIF orientation; values above 8 bits are scaled to 0 to 255;
-    transparency is laid over ``background``, a colour by name or as #rrggbb. Then the paper's
-    square centre crop, whose side is the image's shorter side, and an antialiased resize to
-    ``resolution``: Lanczos over the whole footprint of an output pixel. Smaller images are enlarged
-    (bicubic) where ``enlarges`` is true, and refused where it is not. An image that already has the
-    size keeps its pixels; with ``resolution`` None all keep their size.
+    transparency is laid over ``background``, a colour by name or as #rrggbb. Then ``fit``: crop is
+    the paper's square centre crop, whose side is the image's shorter side; pad keeps all of the
+    image and fills the square with ``background``; stretch gives both sides the same length. And an
+    antialiased resize to ``resolution``: Lanczos over the whole footprint of an output pixel.
+    Smaller images are enlarged (bicubic) where ``enlarges`` is true, and refused where it is not.
+    An image that already has the size keeps its pixels; with ``resolution`` None all keep their
+    size.
 
     ``channels`` None keeps grey images grey. ``value_range`` are the values above 8 bits that
     become 0 and 255; None leaves it to ``ranges``, decided from the whole data set, which None
@@ -77,6 +85,7 @@ class Preprocess:
     background: str = BACKGROUND
     value_range: Range | None = None
     ranges: Ranges | None = None
+    fit: Fit = "crop"
 
     @property
     def key(self) -> str:
@@ -85,6 +94,7 @@ class Preprocess:
             f"v{VERSION} exif centre-crop lanczos bicubic-enlarge={self.enlarges} "
             f"resolution={self.resolution} channels={self.channels} "
             f"background={self.background} value-range={self.value_range}"
+            + ("" if self.fit == "crop" else f" fit={self.fit}")
         )
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
@@ -108,7 +118,21 @@ class Preprocess:
         # The second picture of an MPO file is the first one's thumbnail or depth.
         if getattr(image, "is_animated", False) and image.format not in {"MPO", "PSD"}:
             found.append("with several frames: the first is used")
+        if self.resolution is not None:
+            found += self._of_size(image.width, image.height)
         return tuple(found)
+
+    def _of_size(self, width: int, height: int) -> list[str]:
+        found = []
+        if self.fit == "crop" and min(width, height) <= (1 - CUT_MUCH) * max(width, height):
+            found.append("lost a third or more in the crop to a square")
+        if self.fit != "crop" and width != height:
+            done = "padded with data.background" if self.fit == "pad" else "stretched"
+            found.append(f"{done} to a square")
+        side = (max if self.fit == "pad" else min)(width, height)
+        if self.enlarges and self.resolution is not None and side < self.resolution:
+            found.append(f"enlarged to {self.resolution} x {self.resolution}")
+        return found
 
     def _bounds(self, kind: str, values: NDArray[Any]) -> Range:
         if self.value_range is not None:
@@ -146,13 +170,30 @@ class Preprocess:
     def _resized(self, image: Image.Image) -> Image.Image:
         if self.resolution is None:
             return image
-        side = min(image.size)
+        side = max(image.size) if self.fit == "pad" else min(image.size)
         if side < self.resolution and not self.enlarges:
             raise TooSmall(f"{image.width} x {image.height} pixels")
-        if image.width != image.height:
+        if self.fit == "pad":
+            return self._padded(image)
+        if self.fit == "crop" and image.width != image.height:
             left, top = (image.width - side) // 2, (image.height - side) // 2
             image = image.crop((left, top, left + side, top + side))
-        if side != self.resolution:
-            size = (self.resolution, self.resolution)
+        size = (self.resolution, self.resolution)
+        if image.size != size:
             image = image.resize(size, SHRINK if side > self.resolution else ENLARGE)
         return image
+
+    def _padded(self, image: Image.Image) -> Image.Image:
+        """All of the image in the middle of a square of the background."""
+        assert self.resolution is not None
+        longer = max(image.size)
+        width, height = (max(1, round(side * self.resolution / longer)) for side in image.size)
+        if (width, height) != image.size:
+            method = SHRINK if longer > self.resolution else ENLARGE
+            image = image.resize((width, height), method)
+        if width == height:
+            return image
+        square = Image.new("RGB", (self.resolution, self.resolution), self.background)
+        square = square.convert(image.mode)
+        square.paste(image, ((self.resolution - width) // 2, (self.resolution - height) // 2))
+        return square

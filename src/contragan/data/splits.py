@@ -8,10 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from contragan.core.cache import cache_folder
 from contragan.core.console import note, progress_bar
 from contragan.data.base import ImageDataset, Split
 from contragan.data.classes import check_classes
 from contragan.data.datasets import DataConfig, load_dataset
+from contragan.data.place import is_packed, located
+from contragan.data.tree import LAYOUT, FolderConfig
 from contragan.data.unreadable import UnreadableImages, say_unreadable
 
 
@@ -47,11 +50,25 @@ def load_splits(
                 progress=partial(progress, f"decoding {split} images"),
             )
 
+    if isinstance(config, FolderConfig):
+        unpack(root, console)
     found = load_all([partial(load, "train"), partial(load, "test")], console, report)
     if class_order is not None:
         check_classes(class_order, found[0].class_names)
     say_of_data(found, console)
     return found[0], found[1]
+
+
+def unpack(path: Path | None, console: Console) -> None:
+    """Unpack what has to be before it is read, a zip or Parquet files, showing progress.
+
+    Raises:
+        UserError: as :func:`~contragan.data.place.located` does.
+    """
+    if path is None or not is_packed(path):
+        return
+    with progress_bar(console) as progress:
+        located(path, LAYOUT, cache_folder(), partial(progress, f"unpacking {path.name}"))
 
 
 def load_all(

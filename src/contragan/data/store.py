@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from contragan.data.file_source import num_cores
 from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
 from contragan.data.unreadable import UnreadableImages, told
+
+T = TypeVar("T")
 
 FORMAT = 2
 ROWS_PER_TASK = 64
@@ -214,21 +216,24 @@ def _check_classes(labels: Labels, names: tuple[str, ...], failures: list[str]) 
 
 
 def decode_all(rows: Rows, rows_per_task: int | None = None) -> Iterator[Block]:
-    """Blocks of all rows in order, decoded by as many threads as there are cores.
+    """Blocks of all rows in order, decoded by as many threads as there are cores."""
+    return in_blocks(rows.read, len(rows), rows_per_task or ROWS_PER_TASK)
+
+
+def in_blocks(read: Callable[[int, int], T], count: int, at_once: int) -> Iterator[T]:
+    """What ``read(start, stop)`` returns for each part of ``count`` rows, in order.
 
     Threads serve: Pillow works outside the interpreter lock, and nothing is copied between
     processes.
     """
     workers = num_cores()
-    at_once = rows_per_task or ROWS_PER_TASK
-    starts = iter(range(0, len(rows), at_once))
-    pending: list[Future[Block]] = []
+    starts = iter(range(0, count, at_once))
+    pending: list[Future[T]] = []
     with ThreadPoolExecutor(workers, "decode") as pool:
         try:
             while True:
                 for start in starts:
-                    stop = min(start + at_once, len(rows))
-                    pending.append(pool.submit(rows.read, start, stop))
+                    pending.append(pool.submit(read, start, min(start + at_once, count)))
                     if len(pending) >= 4 * workers:
                         break
                 if not pending:

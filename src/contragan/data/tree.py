@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field, field_validator
 
 from contragan.core.errors import UserError
+from contragan.core.words import shortened
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
@@ -23,12 +24,13 @@ from contragan.data.layout import (
     images_of_class,
     innermost,
     is_split_tree,
-    listed_classes,
     refuse_wrong_level,
     split_folders,
     split_word,
 )
-from contragan.data.preprocess import BACKGROUND, Preprocess, known_colour
+from contragan.data.lists import Listed, find_list, unused_list
+from contragan.data.place import located, short_of
+from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, known_colour
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
 IMAGENET_LAYOUT = "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG"
@@ -37,14 +39,12 @@ Namer = Callable[[Sequence[str]], Sequence[str]]
 
 
 class FolderConfig(DatasetConfig):
-    """A user's own folder of images.
+    """A user's own images.
 
     ``PATH/train/<class>/`` with ``PATH/test/<class>/`` (or val, training_set, ...; in capitals or
-    not), ``PATH/<class>/``, StyleGAN's ``PATH/dataset.json`` with labels, or for an unconditional
-    GAN just images.
+    not), ``PATH/<class>/``, a list of paths and labels (:func:`~contragan.data.lists.find_list`), a
+    zip of either, Parquet files, ``hf:NAME``, or for an unconditional GAN just images.
     """
-
-    enlarges: ClassVar[bool] = False
 
     kind: Literal["folder"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -54,6 +54,12 @@ class FolderConfig(DatasetConfig):
     value_range: Literal["auto"] | tuple[float, float] = "auto"
     """Values that become 0 and 255 in images of more than 8 bits, as [LOW, HIGH]; auto takes them
     from all images of a kind (16-bit, 32-bit, floating-point)."""
+
+    fit: Fit = "crop"
+    """How an image becomes a square: crop keeps its central square, pad all of it with a border of
+    data.background, stretch all of it, distorted."""
+    enlarge: bool = False
+    """Whether images smaller than the resolution are enlarged, and not refused."""
 
     @field_validator("value_range")
     @classmethod
@@ -65,17 +71,29 @@ class FolderConfig(DatasetConfig):
     @property
     def preprocess(self) -> Preprocess:
         value_range = None if self.value_range == "auto" else self.value_range
-        return replace(super().preprocess, background=self.background, value_range=value_range)
+        return replace(
+            super().preprocess,
+            enlarges=self.enlarge,
+            background=self.background,
+            value_range=value_range,
+            fit=self.fit,
+        )
 
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
-        path = require_folder(root, LAYOUT)
-        listed = listed_classes(path)
+        path, origin = located(root, LAYOUT, downloads.parent)
+        listed = find_list(path, confined=origin is not None)
         if listed is None:
-            return tree_source(path, split, self.classes, test_fraction=self.test_fraction)
-        keys = list(listed)
-        chosen = [keys[i] for i in select_classes(self.classes, keys, keys, str(path))]
-        files = [listed[key] for key in chosen]
-        return held_out_source(path, files, chosen, split, self.test_fraction, [])
+            found = tree_source(path, split, self.classes, test_fraction=self.test_fraction)
+            unused = unused_list(path)
+            notes = [] if unused is None else [unused]
+        else:
+            found = listed_source(listed, split, self.classes, self.test_fraction)
+            notes = [f"reading {found.layout}"]
+        notes += found.notes
+        if origin is not None:
+            notes = [f"reading {origin}", *short_of(path, root, notes)]
+            found = replace(found, layout=f"{origin}: {found.layout}")
+        return replace(found, notes=tuple(notes))
 
 
 class ImageNetConfig(DatasetConfig):
@@ -152,11 +170,50 @@ def tree_source(
         else:
             classes = [images_in(held_out, left_out)]
         notes += _line(left_out, held_out)
-        return FileSource.from_classes(root, classes, class_names, notes, training)
-    notes += _line(left_out, train)
+        source = FileSource.from_classes(root, classes, class_names, notes, training)
+    elif held_out is not None:
+        notes += _line(left_out, train)
+        source = FileSource.from_classes(root, classes, class_names, notes)
+    else:
+        notes += _line(left_out, train)
+        source = held_out_source(root, classes, class_names, split, test_fraction, notes)
+    layout = "class folders" if keys else "images without classes"
     if held_out is not None:
-        return FileSource.from_classes(root, classes, class_names, notes)
-    return held_out_source(root, classes, class_names, split, test_fraction, notes)
+        layout += f", with test images in {held_out.name}"
+    return replace(source, layout=layout, unread=dict(left_out.unread))
+
+
+def listed_source(
+    listed: Listed, split: Split, wanted: Sequence[str] | None, test_fraction: float
+) -> FileSource:
+    """A split of the images that a list names.
+
+    Raises:
+        UserError: as :func:`tree_source` does.
+    """
+    keys = list(listed.train)
+    chosen = [keys[k] for k in select_classes(wanted, keys, keys, str(listed.root))]
+    train = [listed.train[key] for key in chosen]
+    if listed.test is None:
+        found = held_out_source(
+            listed.root, train, chosen, split, test_fraction, listed.notes, "test images"
+        )
+    elif split == "train":
+        found = FileSource.from_classes(listed.root, train, chosen, listed.notes)
+    else:
+        test = [listed.test.get(key, []) for key in chosen]
+        if not any(test):
+            raise UserError(f"{listed.root}: no test image is of the training images' classes")
+        notes = [*listed.notes]
+        extra = [key for key in listed.test if key not in listed.train]
+        if extra:
+            notes.append(
+                f"test images of {shortened(extra)} are left out: no training image is of that "
+                "class"
+            )
+        every = [file for files in train for file in files]
+        found = FileSource.from_classes(listed.root, test, chosen, notes, every)
+    return replace(found, layout=listed.layout, unread=listed.unread)
 
 
 _REMEDY = (
@@ -177,18 +234,28 @@ def held_out_source(
     split: Split,
     test_fraction: float,
     notes: Sequence[str],
+    missing: str = "test folder",
 ) -> FileSource:
     """A split of classes of which a share is held out for testing, always the same.
 
     Raises:
-        UserError: a class of a single image.
+        UserError: no class has two images.
     """
-    shares = [
-        _share(files, test_fraction, split, f"class {name} in {root}")
-        for name, files in zip(class_names, classes, strict=True)
-    ]
-    note = f"no test folder in {root}: {test_fraction:.0%} of each class is held out for testing"
+    shares = [_share(files, test_fraction, split) for files in classes]
     every = [file for files in classes for file in files]
+    if len(every) == len(classes):
+        raise UserError(
+            f"every class in {root} has a single image, so none can be held out for testing: add "
+            "images, or give the test images in a folder PATH/test/<class>/"
+        )
+    single = [name for name, files in zip(class_names, classes, strict=True) if len(files) == 1]
+    note = f"no {missing} in {root}: {test_fraction:.0%} of each class is held out for testing"
+    if single:
+        have = "class has" if len(single) == 1 else "classes have"
+        note += (
+            f"; {len(single):,} {have} a single image, which trains and is not tested: "
+            f"{shortened(single, 5)}"
+        )
     return FileSource.from_classes(root, shares, class_names, [*notes, note], every)
 
 
@@ -213,20 +280,13 @@ def _held_out_classes(
     return classes, notes
 
 
-def _share(
-    files: list[ImageFile], test_fraction: float, split: Split, which: str
-) -> list[ImageFile]:
-    if len(files) < 2:
-        raise UserError(
-            f"{which} has a single image, so none can be held out for testing: add images, or give "
-            "the test images in a folder PATH/test/<class>/"
-        )
+def _share(files: list[ImageFile], test_fraction: float, split: Split) -> list[ImageFile]:
     is_test = held_out_mask(len(files), test_fraction)
     return [file for file, test in zip(files, is_test, strict=True) if test == (split == "test")]
 
 
 def held_out_mask(count: int, test_fraction: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which of ``count`` images are held out: always the same, at least one, never all."""
+    """Which of ``count`` images are held out: always the same, never all, at least one of two."""
     num_test = min(max(round(count * test_fraction), 1), count - 1)
     mask = np.zeros(count, np.bool_)
     # Shuffled: neighbours in a folder are often frames of one scene or strokes of one hand.

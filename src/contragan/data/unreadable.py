@@ -35,7 +35,8 @@ class UnreadableImages(UserError):
             message += f"; and {more:,} more, all of which --report FILE lists" if more > 0 else ""
             message += "; replace or remove them"
         if any(BELOW in one for one in failures):
-            message += ", lower data.resolution (--resolution in an evaluation)"
+            message += ", lower data.resolution or set data.enlarge=true (in an evaluation"
+            message += " --resolution and --enlarge)"
         super().__init__(f"{message}, or go on with --skip-unreadable")
         self.failures = tuple(failures)
 

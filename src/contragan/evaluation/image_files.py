@@ -15,7 +15,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import expanded
 from contragan.data import ImageDataset, Reading, in_colour, load_image_set
 from contragan.data.files import is_run_folder
-from contragan.data.splits import load_all, say_of_data
+from contragan.data.splits import load_all, say_of_data, unpack
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.chosen_classes import named_classes, only_classes, with_classes
 from contragan.evaluation.protocol import evaluate_images
@@ -93,6 +93,7 @@ def _comparable(
     """Both sets, grey ones in colour where only one is grey; UserError for unlike sizes."""
 
     def load(path: Path) -> ImageDataset:
+        unpack(path, console)
         with progress_bar(console) as progress:
             return load_image_set(path, reading, progress=partial(progress, f"reading {path}"))
 

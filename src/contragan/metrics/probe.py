@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +32,19 @@ class LinearProbe:
 
     def predict(self, features: torch.Tensor | np.ndarray) -> Labels:
         """Predicted class indices (N,) of features (N, D), in chunks of bounded memory."""
-        predictions = []
+        predictions = [scores.argmax(1).numpy() for scores in self._scores(features)]
+        return np.concatenate(predictions) if predictions else np.zeros(0, dtype=np.int64)
+
+    def probabilities(self, features: torch.Tensor | np.ndarray) -> NDArray[np.float32]:
+        """The probability of each class (N, K) for features (N, D)."""
+        found = [scores.softmax(1).numpy() for scores in self._scores(features)]
+        empty = np.zeros((0, len(self.bias)), np.float32)
+        return np.concatenate(found) if found else empty
+
+    def _scores(self, features: torch.Tensor | np.ndarray) -> Iterator[torch.Tensor]:
         for start in range(0, len(features), 4096):
             chunk = torch.as_tensor(np.array(features[start : start + 4096], dtype=np.float32))
-            scores = ((chunk - self.shift) / self.scale) @ self.weight.t() + self.bias
-            predictions.append(scores.argmax(1).numpy())
-        return np.concatenate(predictions) if predictions else np.zeros(0, dtype=np.int64)
+            yield ((chunk - self.shift) / self.scale) @ self.weight.t() + self.bias
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The probe as named arrays."""
