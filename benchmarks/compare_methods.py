@@ -85,7 +85,7 @@ def cell(values: list[float]) -> str:
 
 
 def table(scores: dict[str, list[dict[str, float]]]) -> str:
-    """Mean and standard deviation over seeds, a method a line, as Markdown."""
+    """Mean and standard deviation over seeds, one line per method, as Markdown."""
     lines = [
         f"| method | {' | '.join(SCORES.values())} | runs |",
         f"|---|{'---:|' * (len(SCORES) + 1)}",

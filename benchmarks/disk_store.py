@@ -86,7 +86,7 @@ def bytes_read() -> int:
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds an iteration, in ``fetch`` and there for the reader; bytes asked for and read."""
+    """Seconds per iteration, in ``fetch`` and there for the reader; bytes asked for and read."""
 
     total: list[float]
     data: list[float]

@@ -2,7 +2,7 @@
 
     python benchmarks/metrics_speed.py [--images 10000] [--repeats 3] [--parts frechet manifold ...]
 
-Prints a line a measurement: the medians of the repeats and their ratio. ``memory`` runs
+Prints one line per measurement: the medians of the repeats and their ratio. ``memory`` runs
 precision/recall/density/coverage alone at --memory-images and prints the peak resident memory of
 the process; ``precision`` reads real images from --data and prints what bf16 features change.
 """
@@ -156,7 +156,7 @@ def _extraction(extractor: NetworkExtractor, side: int, repeats: int) -> None:
 
 def precision(folder: Path, count: int) -> None:
     """What bf16 features change about the Fréchet distance of real images: ``folder`` has train
-    and test, each with a folder of images a class."""
+    and test, each with one folder of images per class."""
     train, test = (load_image_set(folder / name).images for name in ("train", "test"))
     train, test = (images[:: len(images) // count][:count] for images in (train, test))
     sets = {"train": train, "test": test, "test, blurred by 0.5": _blurred(test, 0.5)}

@@ -1,4 +1,4 @@
-"""What a training run costs beside its two updates: time an iteration, and memory for the data.
+"""What a training run costs beside its two updates: time per iteration, and memory for the data.
 
 python benchmarks/overheads.py digits/contragan-eq7
 python benchmarks/overheads.py cifar10/contragan --data PATH --set generator.channels=16 ...

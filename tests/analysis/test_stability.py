@@ -87,7 +87,7 @@ def test_the_command_writes_figure_and_numbers(
             main()
         assert end.value.code == 0
         assert out.read_bytes().startswith(head)
-    rows = list(csv.DictReader(numbers.open()))
+    rows = list(csv.DictReader(numbers.read_text().splitlines()))
     found = {(row["signal"], int(row["iteration"])): float(row["value"]) for row in rows}
     assert found["authenticity_train", 200] == pytest.approx(0.9)
     assert found["singular_value/d/trunk.conv", 300] == pytest.approx(3.0)

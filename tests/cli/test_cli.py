@@ -396,7 +396,8 @@ def test_sample_grid_folder_and_arrays(
     code, said, _ = contragan(capsys, "sample", str(trained_run), "--out", str(tmp_path / "a.png"))
     assert code == 0
     assert "100 images" in said
-    assert Image.open(tmp_path / "a.png").size[1] >= 10 * 48
+    with Image.open(tmp_path / "a.png") as grid:
+        assert grid.size[1] >= 10 * 48
     words = ["sample", str(trained_run), "--classes", "3,7", "--num", "5", "--seed", "1", "--out"]
     assert contragan(capsys, *words, str(tmp_path / "files"))[0] == 0
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("files/*/*"))
@@ -514,7 +515,8 @@ def test_memorisation_draws_its_picture(
     assert code == 0
     (picture,) = (tmp_path / "run" / "samples").glob("closest-*.png")
     assert picture.name in said.replace("\n", "")
-    assert Image.open(picture).size[0] > 8 * 64
+    with Image.open(picture) as grid:
+        assert grid.size[0] > 8 * 64
 
 
 def test_a_folder_is_never_replaced_by_a_file(

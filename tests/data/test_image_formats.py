@@ -155,7 +155,7 @@ def test_classes_that_show_nothing_are_named(tree: Path, load: Load) -> None:
     for index in range(6):  # one colour, and not grey
         Image.new("RGB", (16, 16), (250, 10, 10)).save(tree / "train" / "ant" / f"{index}.png")
     assert "class ant (10 to 250), bee" in load(tree).warnings[0]
-    for index in range(6):  # thin lines on white are no fault
+    for index in range(6):  # thin lines on white are not a fault
         line = np.full((16, 16, 3), 255, np.uint8)
         line[8] = 0
         Image.fromarray(line).save(tree / "train" / "ant" / f"{index}.png")

@@ -20,7 +20,7 @@ from contragan.evaluation.protocol import (
     evaluate_images,
     label_sequence,
 )
-from contragan.evaluation.record import EvaluationRecord, metric_lines, to_table
+from contragan.evaluation.record import EvaluationRecord, to_table
 from contragan.evaluation.reference import ImageSet
 from contragan.features.extractor import FeatureExtractor
 from contragan.metrics.frechet import frechet_distance
@@ -81,7 +81,8 @@ def test_record_states_its_protocol(
     text = console.export_text()
     assert "Fréchet distance (pixels)" in text
     assert "digits test, 597 images" in text
-    lines = metric_lines(record, 100)
+    lines = record.lines(100)
+    assert lines[-1] == {"step": 100, **record.to_dict()}
     assert {"step": 100, "name": "evaluation/class_accuracy", "unit": "share"}.items() <= next(
         line for line in lines if line["name"].endswith("/class_accuracy")
     ).items()

@@ -162,7 +162,7 @@ def test_kernel_distance_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_halves_of_one_distribution_within_classes() -> None:
-    """50 images a class of 256 dimensions: a Fréchet distance of noise, and a kernel one near 0."""
+    """50 images per class, 256 dimensions: a Fréchet distance of noise, and a kernel one near 0."""
     generator = torch.Generator().manual_seed(0)
     labels = np.arange(20).repeat(50)
     centres = torch.randn(20, 256, generator=generator)

@@ -73,7 +73,8 @@ def test_the_generator_is_theirs(tmp_path: Path) -> None:
     settings = trained.run.recipe.generator.model_dump()
     assert settings["batch_norm_eps"] == pytest.approx(1e-4)
     assert contragan("sample", str(out), "--classes", "3", "--out", str(tmp_path / "s.png")) == 0
-    assert Image.open(tmp_path / "s.png").size[0] > 32
+    with Image.open(tmp_path / "s.png") as grid:
+        assert grid.size[0] > 32
 
 
 def test_projection_on_resnet(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_dropped_modes_are_counted(digits: _Digits, modes: int, noise: float) ->
 def test_one_image_shown_ten_times(digits: _Digits, noise: float) -> None:
     rows = np.concatenate([np.flatnonzero(digits.labels == label)[:10] for label in range(10)])
     shown, labels = digits.shown[rows], digits.labels[rows]
-    assert collapse(digits.count(shown, labels)) == []  # a small sample is no collapse
+    assert collapse(digits.count(shown, labels)) == []  # a small sample is not a collapse
     shown[labels == 0] = shown[0]
     shown = shown + np.random.default_rng(0).normal(scale=noise, size=shown.shape)
     found = digits.count(shown, labels)

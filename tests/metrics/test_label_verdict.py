@@ -47,7 +47,7 @@ def test_healthy_generators_have_no_faults(
     generated = _drawn(shares, _sizes(classes, rng, *sizes), rng)
     real = _drawn(shares, _sizes(classes, rng, *sizes), rng)
     assert judge_labels(generated, real) == NOTHING
-    # A generator that draws somewhat fewer images right is no worse than that.
+    # A generator that draws somewhat fewer images right is not worse than that.
     poorer = 0.8 * shares + 0.2 / classes
     assert judge_labels(_drawn(poorer, _sizes(classes, rng, *sizes), rng), real) == NOTHING
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import contragan
 from contragan.core.errors import UserError
 from contragan.evaluation.protocol import evaluate_images
-from contragan.evaluation.record import EvaluationRecord, metric_lines, metric_title
+from contragan.evaluation.record import EvaluationRecord, metric_title
 from contragan.evaluation.reference import ImageSet
 from contragan.features.extractor import PixelExtractor
 from contragan.metrics import Found, MeasuredSet, Metric, Score, Sets
@@ -166,7 +166,7 @@ def test_a_joined_metric_is_computed_with_its_title_and_unit(
     ).features
     assert record.values == {"spread": pytest.approx(float(features.var(correction=0)))}
     assert metric_title(record, "spread") == "spread of features"
-    assert metric_lines(record, 7)[0]["unit"] == "variance"
+    assert record.lines(7)[0]["unit"] == "variance"
 
 
 def test_a_score_that_its_metric_does_not_list_is_refused(

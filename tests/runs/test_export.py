@@ -135,7 +135,8 @@ def test_a_grid_has_equally_many_of_each_class(tmp_path: Path) -> None:
     note = "note: 9 images in place of 7, so that the grid has 3 of each of 3 classes"
     assert note in recorded.export_text()
     assert said.startswith("9 images of iteration 7")
-    width, height = Image.open(out).size
+    with Image.open(out) as grid:
+        width, height = grid.size
     assert height == 3 * 50 + 2
     assert width > 3 * 50
     # A row of a grid is as wide as asked for.

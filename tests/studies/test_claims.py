@@ -64,7 +64,7 @@ def test_a_studys_claims_are_judged_by_its_own_runs(tmp_path: Path) -> None:
 
 
 def test_a_claim_may_be_about_the_last_evaluation(tmp_path: Path) -> None:
-    record = record_study(tmp_path / "study", "paper/figure3")
+    record = record_study(tmp_path / "study", "paper/figure3", seeds=3)
     fill_all(
         tmp_path / "study", record, lambda run: {**SCORES, "frechet_distance": 20.0 + run.seed}
     )

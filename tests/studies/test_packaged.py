@@ -101,7 +101,8 @@ def test_every_cell_resolves(name: str, scale: str) -> None:
     labels = {(run.recorded.row, run.recorded.column) for run in runs}
     kept = [c for c in study.cells if c.scales is None or scale in c.scales]
     assert labels == {(cell.row, cell.column) for cell in kept}
-    expected = sum(min(c.seeds or 3, 3) for c in kept)
+    seeds = study.scales[scale].seeds
+    expected = sum(min(c.seeds or seeds, seeds) for c in kept)
     assert len(runs) == expected
     assert all(("imagenet-128" not in run.name) or scale == "full" for run in runs)
 
@@ -184,10 +185,10 @@ def test_every_tiny_recipe_builds() -> None:
 def test_scales_of_a_file_may_start_from_a_packaged_one() -> None:
     study: Study = load_study("paper/figure3")[1]
     recipe = next(iter(planned("paper/figure3", "tiny").values()))
-    assert study.scales["tiny"].seeds == 3
-    assert "2,000 images" in study.scales["tiny"].note
+    assert study.scales["tiny"].seeds == 1
+    assert "125 images" in study.scales["tiny"].note
     assert recipe.data.resolution == 16
-    assert recipe.training.total_iterations == 10_000
+    assert recipe.training.total_iterations == 6_000
     assert recipe.training.batch_size == 64  # from the packaged scale
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -183,6 +184,25 @@ def test_a_page_has_its_pictures_and_csv_beside_it(tmp_path: Path) -> None:
     assert written[1].read_text() == render.to_csv(results)
     with pytest.raises(UserError, match=r"give a name that ends in \.md"):
         write_page(results, out, tmp_path / "page" / "confusion.txt")
+
+
+def test_a_page_shows_the_signals_that_runs_logged(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    results = filled(out, "class-confusion", seeds=1)
+    runs = [tmp_path / "runs" / run.name for run in results.record.runs]
+    shutil.copytree(trained_run, runs[0], dirs_exist_ok=True)
+    signals = [
+        {"step": step, "name": f"stability/authenticity_{name}", "value": value, "unit": "1"}
+        for step, values in ((100, (0.7, 0.6)), (200, (0.9, 0.3)))
+        for name, value in zip(("train", "held_out"), values, strict=True)
+    ]
+    (runs[0] / "metrics.jsonl").write_text("".join(json.dumps(s) + "\n" for s in signals))
+    written = write_page(results, out, tmp_path / "page.md")
+    assert [path.name for path in written[-2:]] == ["page-stability.png", "page-stability.csv"]
+    section = written[0].read_text().split("## Stability")[1]
+    assert "](page-stability.png)" in section
+    assert section.count("D overfitted at 200; never evaluated; not collapsed") == 1
+    assert "point/overfitted,1" in written[-1].read_text()
 
 
 def test_a_page_names_seeds_and_data_and_a_users_own_file(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Picture:
             figure.savefig(file, format=kind, dpi=72)
 
     def _figure(self) -> Any:
-        """The picture in matplotlib, one point a pixel."""
+        """The picture in matplotlib, one point per pixel."""
         from matplotlib.figure import Figure
         from matplotlib.font_manager import FontProperties
 

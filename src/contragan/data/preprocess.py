@@ -140,7 +140,7 @@ class Preprocess:
             ground = Image.new("RGBA", image.size, self.background)
             image = Image.alpha_composite(ground, layer.convert("RGBA"))
         elif image.mode == "LAB":
-            image = image.convert("RGB")  # the only way out that Pillow has
+            image = image.convert("RGB")  # the only mode that Pillow converts it to
         return image.convert(mode)
 
     def _resized(self, image: Image.Image) -> Image.Image:

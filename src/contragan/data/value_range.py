@@ -36,7 +36,7 @@ _OTHER_BYTE: dict[Any, str | None] = {
     f"{colours};16{order}": f"{colours};16{other}"
     for colours in ("RGB", "RGBA")
     for order, other in (("B", "L"), ("L", "B"), ("N", _OTHER))
-} | {"LA;16B": None}  # which has no other order: its high byte has to do
+} | {"LA;16B": None}  # known in one byte order only, so its high byte alone is read
 
 
 class Extent(NamedTuple):

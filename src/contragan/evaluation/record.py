@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,19 @@ class EvaluationRecord:
         """The record as one JSON object, with ``"name": "evaluation"``."""
         fields = asdict(self)
         return {"name": "evaluation", **fields, "warnings": list(self.warnings)}
+
+    def lines(self, step: int) -> list[dict[str, Any]]:
+        """What a run's ``metrics.jsonl`` gets: each score with its unit, then the whole record."""
+        scores = [
+            {
+                "step": step,
+                "name": f"evaluation/{name}",
+                "value": value,
+                "unit": score_of(name).unit,
+            }
+            for name, value in self.values.items()
+        ]
+        return [*scores, {"step": step, **self.to_dict()}]
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> EvaluationRecord:
@@ -162,16 +174,3 @@ def _short(fidelity: dict[str, Any], limit: int = 20) -> str:
 
 def _images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
-
-
-def metric_lines(record: EvaluationRecord, step: int) -> Sequence[dict[str, Any]]:
-    """The scores as lines of ``metrics.jsonl``: step, name, value, unit."""
-    return [
-        {
-            "step": step,
-            "name": f"evaluation/{name}",
-            "value": value,
-            "unit": score_of(name).unit,
-        }
-        for name, value in record.values.items()
-    ]

@@ -55,7 +55,7 @@ def save_checkpoint(
     trainer: dict[str, Any],
     facts: dict[str, Any],
 ) -> Path:
-    """Write ``step-XXXXXXX`` under ``folder``: a safetensors file a network, and ``trainer.pt``.
+    """Write ``step-XXXXXXX``: one safetensors file per network, and ``trainer.pt``.
 
     ``networks`` are their states by name; ``trainer`` holds tensors and plain values only, among
     them ``iteration``; ``facts`` (such as the class names) go into the manifest beside the files'
@@ -122,7 +122,7 @@ def pointer(folder: Path, name: str) -> Path | None:
     """The checkpoint that ``last`` or ``best`` names, if it is there.
 
     Raises:
-        DamagedCheckpoint: the file names no checkpoint.
+        DamagedCheckpoint: the file does not name a checkpoint.
     """
     file = folder / name
     if not file.is_file():

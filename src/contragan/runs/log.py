@@ -12,7 +12,7 @@ from contragan.core.files import read_text, write_text, writing_failed
 
 
 class MetricsLog:
-    """Appends one JSON record a line; the same scalars go to TensorBoard.
+    """Appends one JSON record per line; the same scalars go to TensorBoard.
 
     What a killed run wrote after ``iteration``, its last checkpoint, is taken out, and training's
     own evaluation of that iteration too unless it is ``evaluated`` for good, so that a resumed
@@ -69,7 +69,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """All records of a ``metrics.jsonl``; a line cut short by a kill is left out.
 
     Raises:
-        UserError: the file cannot be read, or a line is whole but no record.
+        UserError: the file cannot be read, or a whole line is not a record.
     """
     records = []
     for number, line in enumerate(read_text(path).splitlines(), 1):

@@ -33,7 +33,9 @@ class Grid:
 
 
 def write_page(results: Results, out: Path, to: Path) -> list[Path]:
-    """Write ``to``, the CSV of its runs beside it, and a picture where runs have samples.
+    """Write ``to``, the CSV of its runs beside it, and pictures.
+
+    A sheet of samples where runs have any, and Figure 3 with its numbers where they logged signals.
 
     Raises:
         UserError: no run is done yet, ``to`` does not end in .md, or it cannot be written.
@@ -50,7 +52,12 @@ def write_page(results: Results, out: Path, to: Path) -> list[Path]:
         with whole(picture) as temporary, temporary.open("wb") as file:
             side_by_side(grids).save(file, format="JPEG", quality=88)
         written.append(picture)
-    write_text(to, page(results, written[1].name, None if picture is None else picture.name))
+    stability: list[str] = []
+    if runs := runs_with_signals(results, out):
+        written += [to.with_name(f"{to.stem}-stability{suffix}") for suffix in (".png", ".csv")]
+        stability = draw_figure(runs, *written[-2:])
+    text = page(results, written[1].name, None if picture is None else picture.name)
+    write_text(to, text + "".join(f"{line}\n" for line in stability))
     return written
 
 
@@ -94,6 +101,37 @@ def sample_grids(results: Results, out: Path) -> list[Grid]:
                 found.append(Grid(f"{table.label(results, cell)}, seed {run.run.seed}", files[-1]))
                 break
     return found
+
+
+def runs_with_signals(results: Results, out: Path) -> list[Path]:
+    """The first run of each cell that is done and logged signals of stability."""
+    pool = pool_of(results.record, out)
+    found = []
+    for cell in results.cells:
+        logs = [pool / run.run.name / "metrics.jsonl" for run in cell.runs if run.done]
+        logs = [log for log in logs if log.is_file() and b'"stability/' in log.read_bytes()]
+        found += [log.parent for log in logs[:1]]
+    return found
+
+
+def draw_figure(runs: Sequence[Path], picture: Path, numbers: Path) -> list[str]:
+    """Draw Figure 3 of the runs, write its numbers, and return the page's lines on it."""
+    from contragan.analysis.figures import save_csv, save_figure
+    from contragan.analysis.stability import CSV_HEADER, draw_stability, read_stability
+
+    curves = read_stability(runs)
+    save_figure(draw_stability(curves), picture)
+    save_csv(CSV_HEADER, (row for run in curves for row in run.rows()), numbers)
+    return [
+        "",
+        "## Stability",
+        "",
+        f"![accuracies of D, distances and singular values over training]({picture.name})",
+        "",
+        *(f"- {run.summary()}" for run in curves),
+        "",
+        f"The first seed of each cell; the numbers: [{numbers.name}]({numbers.name}).",
+    ]
 
 
 def side_by_side(grids: Sequence[Grid]) -> Image.Image:

@@ -177,7 +177,16 @@ class Step:
         generated, latent, _ = self.generate(draw, players)
         fake = Batch(players.augment(generated, "augment fake"), draw.label)
         real = replace(real, images=players.augment(real.images, "augment real"))
-        real_output, fake_output = self._compare(real, fake)
+        discriminator = self.gan.discriminator
+        if self.one_pass:
+            both: DiscriminatorOutput = discriminator(
+                torch.cat([real.images, fake.images.to(real.images.dtype)]),
+                torch.cat([real.labels, fake.labels]),
+            )
+            real_output, fake_output = both.split(self.part_size)
+        else:
+            real_output = discriminator(real.images, real.labels)
+            fake_output = discriminator(fake.images, fake.labels)
         self.augmentation.observe(real_output.logit)
         context = DiscriminatorContext(
             **vars(players),
@@ -189,20 +198,6 @@ class Step:
             real_output=real_output,
         )
         return self.objective.discriminator_terms(context)
-
-    def _compare(self, real: Batch, fake: Batch) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """The discriminator on real and on generated images, in one pass where possible."""
-        discriminator = self.gan.discriminator
-        if not self.one_pass:
-            return (
-                discriminator(real.images, real.labels),
-                discriminator(fake.images, fake.labels),
-            )
-        both: DiscriminatorOutput = discriminator(
-            torch.cat([real.images, fake.images.to(real.images.dtype)]),
-            torch.cat([real.labels, fake.labels]),
-        )
-        return both.split(self.part_size)
 
     def generator_step(self, iteration: int) -> Terms:
         """Update the generator once; returns its detached terms."""

@@ -12,7 +12,6 @@ from contragan.core.pictures import GRID_ROWS, labelled_grid, save_image
 from contragan.core.processes import share_buffers, world_size
 from contragan.data import BatchSource, LabelSampler
 from contragan.evaluation.evaluator import Evaluator, shown_scores
-from contragan.evaluation.record import metric_lines
 from contragan.models import Generator
 from contragan.recipes.gan import GAN, build
 from contragan.recipes.schema import AdamConfig
@@ -282,10 +281,9 @@ def score(evaluator: Evaluator, iteration: int) -> Score:
     record = evaluator(iteration)
     titles = shown_scores()
     shown = {titles[name]: value for name, value in record.values.items() if name in titles}
-    lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
     # No warnings at iteration 0: every untrained generator fails these checks.
     warnings = record.warnings if iteration else ()
-    return Score(record.values.get("frechet_distance"), shown, lines, warnings)
+    return Score(record.values.get("frechet_distance"), shown, record.lines(iteration), warnings)
 
 
 GRID_COLUMNS = 10
