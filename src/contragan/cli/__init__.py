@@ -3,6 +3,7 @@
 from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
 from contragan.cli.data import data_app
+from contragan.cli.drafting import init
 from contragan.cli.evaluating import evaluate
 from contragan.cli.generating import sample
 from contragan.cli.plotting import plot_app
@@ -14,6 +15,7 @@ from contragan.cli.training import resume, train
 
 __all__ = ["main"]
 
+app.command()(init)
 app.command()(train)
 app.command()(resume)
 app.command()(sample)

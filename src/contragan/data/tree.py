@@ -47,6 +47,8 @@ class FolderConfig(DatasetConfig):
     """
 
     kind: Literal["folder"]
+    path: str | None = None
+    """Where the images lie, where --data does not say; null for nowhere."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of each class that becomes the test split where there is no test folder."""
     background: Annotated[str, AfterValidator(known_colour)] = BACKGROUND

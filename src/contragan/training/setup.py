@@ -43,8 +43,9 @@ StepKind = Literal["eager", "compiled", "captured"]
 class Request:
     """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as launched.
 
-    ``overrides`` are the settings that the recipe was changed by: where ``out`` is None they are
-    part of the folder's name.
+    ``data`` None: where the recipe says that its images lie, if it does. ``overrides`` are the
+    settings that the recipe was changed by: where ``out`` is None they are part of the folder's
+    name.
     """
 
     name: str
@@ -62,6 +63,11 @@ class Request:
     wait_minutes: float = 30.0
     step: StepKind = "eager"
     overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        written = getattr(self.recipe.data, "path", None)
+        if self.data is None and written is not None:
+            object.__setattr__(self, "data", Path(written))
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,1 @@
+"""``contragan init``: a recipe fitted to somebody's images and to the machine at hand."""

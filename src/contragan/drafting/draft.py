@@ -1,0 +1,291 @@
+"""From images and a number of hours to a recipe: what is chosen, in which order, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from contragan.core.console import note, progress_bar
+from contragan.core.devices import find_device
+from contragan.core.errors import UserError
+from contragan.data.splits import unpack
+from contragan.drafting.measure import Cost, cost, feature_seconds
+from contragan.drafting.mirror import Mirroring, mirroring
+from contragan.drafting.settings import BLOCKS, FEW_IMAGES, WIDTHS, Draft
+from contragan.drafting.survey import Survey, survey
+from contragan.features.extractor import FeatureExtractor
+from contragan.features.networks import efficientnet_lite0
+from contragan.inspection.found import find
+from contragan.training.forecast import duration
+
+SMALL, FULL = 128, 224
+"""Sides at which EfficientNet sees images here, and in evaluations."""
+
+SHORTEST = 0.05
+"""Hours below which there is nothing to plan: reading the images takes as long."""
+
+ENOUGH, MANY, MOST = 10_000, 20_000, 200_000
+"""Iterations that a resolution should get, those that a wider network should get, and the most."""
+
+SHARE = 0.93
+"""Share of the hours that is planned for: grids, checkpoints and a busy machine take the rest."""
+
+SMALL_SHARE = 0.05
+"""Share of the images that may be smaller than the resolution, and are enlarged."""
+
+STARTING = 25.0
+"""Seconds until the first iteration, beside decoding."""
+
+UNBALANCED = 3
+"""How many times as many images the largest class has as the smallest, from which on all classes
+are generated alike often."""
+
+
+@dataclass(frozen=True)
+class DraftRequest:
+    """What ``contragan init`` was asked for; ``resolution`` None: the largest that fits."""
+
+    path: Path
+    hours: float = 8.0
+    resolution: int | None = None
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A draft with what it costs: seconds in all, bytes of memory and of disk; and what to say."""
+
+    draft: Draft
+    seconds: float
+    memory: int
+    disk: int
+    lines: tuple[str, ...]
+
+
+def draft(request: DraftRequest, console: Console) -> Drafted:
+    """Look at the images, measure this machine, and decide; writes nothing.
+
+    Raises:
+        UserError: no images, too little time, or a resolution that cannot be had.
+    """
+    if request.hours < SHORTEST:
+        raise UserError(
+            f"--hours {request.hours:g} is {duration(request.hours * 3600)}: nothing can be learnt "
+            "in that; give 0.5 for a first look, or a night (8)"
+        )
+    if request.resolution is not None and request.resolution not in WIDTHS:
+        known = ", ".join(map(str, WIDTHS))
+        raise UserError(f"--resolution {request.resolution}: choose from {known}")
+    unpack(request.path, console)
+    found = find(request.path)
+    with progress_bar(console) as progress:
+        seen = survey(found, partial(progress, "looking at images"))
+        for line in seen.lines():
+            note(console, line)
+        sizes = _sizes(seen, request)
+        mirror = mirroring(
+            found, _features(SMALL), SMALL, partial(progress, "asking whether to mirror")
+        )
+        each = feature_seconds(_features(FULL), sizes[0])
+        return _decide(request, seen, mirror, each, sizes, partial(progress, "measuring steps"))
+
+
+def _features(side: int) -> FeatureExtractor:
+    return efficientnet_lite0(
+        device=find_device("auto"),
+        weights=None,
+        resize=None,
+        precision="float32",
+        input_size=side,
+    )
+
+
+def _sizes(seen: Survey, request: DraftRequest) -> list[int]:
+    """Resolutions to consider, the largest first."""
+    wanted = request.resolution
+    largest = int(seen.sides.max())
+    if wanted is not None:
+        if seen.large_enough(wanted) < 0.5:
+            share = seen.large_enough(wanted)
+            raise UserError(
+                f"--resolution {wanted}: only {share:.0%} of the images have sides of {wanted} "
+                f"pixels or more, the largest {largest}: ask for less"
+            )
+        return [wanted]
+    fit = [
+        size for size in sorted(WIDTHS, reverse=True) if seen.large_enough(size) >= 1 - SMALL_SHARE
+    ]
+    if not fit:
+        raise UserError(
+            f"{1 - seen.large_enough(min(WIDTHS)):.0%} of the images are smaller than "
+            f"{min(WIDTHS)} pixels, the least that is trained at: enlarge them"
+        )
+    small = [size for size in fit if size >= 32]
+    return small or fit
+
+
+def _decide(
+    request: DraftRequest,
+    seen: Survey,
+    mirror: Mirroring,
+    each: float,
+    sizes: list[int],
+    progress: Callable[[int, int], None],
+) -> Drafted:
+    """Measure, choose, and estimate; the features of an image take ``each`` seconds."""
+    available = SHARE * 3600 * request.hours - STARTING
+    base = _with_evaluation(_base(request, seen, mirror, sizes[0]), seen, available, each)
+    scored = (base.evaluations * base.num_images + _real_images(base, seen)) * each
+    seconds = max(available - scored, 0.25 * available)
+    measured: dict[tuple[int, int], Cost | None] = {}
+    total = sum(len(WIDTHS[size]) for size in sizes)
+
+    def of(size: int, channels: int) -> Cost | None:
+        if (size, channels) not in measured:
+            progress(len(measured), total)
+            trial = replace(base, resolution=size, channels=channels)
+            measured[size, channels] = cost(trial.recipe(), len(seen.class_names))
+        return measured[size, channels]
+
+    def iterations(size: int, channels: int) -> float:
+        found = of(size, channels)
+        return 0.0 if found is None else seconds / found.seconds
+
+    size = next((size for size in sizes if iterations(size, WIDTHS[size][0]) >= ENOUGH), sizes[-1])
+    channels = WIDTHS[size][0]
+    for wider in WIDTHS[size][1:]:
+        if iterations(size, wider) < MANY:
+            break
+        channels = wider
+    progress(total, total)
+    chosen = of(size, channels)
+    if chosen is None:
+        raise UserError(
+            f"even {size} x {size} with {channels} channels does not fit in this machine's memory"
+        )
+    count = int(min(iterations(size, channels), MOST))
+    count = max(count - count % 100, 100)
+    spent = STARTING + scored + count * chosen.seconds
+    final = replace(
+        base,
+        resolution=size,
+        channels=channels,
+        iterations=count,
+        enlarge=seen.large_enough(size) < 1,
+    )
+    final = replace(final, reasons=_reasons(final, seen, mirror, request, chosen))
+    pixels = seen.num_train * size * size * final.image_channels
+    lines = _lines(final, seen, mirror, request, chosen)
+    return Drafted(final, spent, chosen.memory + pixels, chosen.disk + pixels, tuple(lines))
+
+
+def _base(request: DraftRequest, seen: Survey, mirror: Mirroring, size: int) -> Draft:
+    batch = 64
+    while batch > 8 and 2 * batch > seen.num_train:
+        batch //= 2
+    return Draft(
+        data=request.path.resolve(),
+        labelled=seen.labelled,
+        resolution=size,
+        channels=WIDTHS[size][0],
+        image_channels=1 if seen.grey else 3,
+        mirror=mirror.safe,
+        few_images=seen.num_train < FEW_IMAGES,
+        batch_size=batch,
+        evaluations=5 if request.hours >= 1 else 2,
+        balanced=seen.labelled and int(seen.train.max()) >= UNBALANCED * int(seen.train.min()),
+    )
+
+
+def _with_evaluation(base: Draft, seen: Survey, seconds: float, each: float) -> Draft:
+    """Evaluations that take about a fifth of the time at most, images at ``each`` seconds."""
+    affordable = int(0.1 * seconds / each)
+    classes = len(seen.class_names)
+    if seen.num_train > affordable:
+        probe = min(max(affordable // 2, 20 * classes), 5000)
+        base = replace(base, reference="test", probe_images=probe)
+    wanted = min(max(100 * classes, 1000), 5000)
+    least = max(200, 10 * classes)
+    return replace(base, num_images=max(min(wanted, affordable // base.evaluations), least))
+
+
+def _real_images(base: Draft, seen: Survey) -> int:
+    """Real images whose features the first evaluation takes."""
+    if base.reference == "train":
+        return seen.num_train
+    return seen.num_test + min(base.probe_images, seen.num_train) * base.labelled
+
+
+def _reasons(
+    final: Draft, seen: Survey, mirror: Mirroring, request: DraftRequest, chosen: Cost
+) -> dict[str, str]:
+    each = f"{chosen.seconds:.2g} s per iteration here"
+    reasons = {
+        "data.resolution": "asked for" if request.resolution else _why_size(final, request),
+        "data.horizontal_flip": mirror.why,
+        "generator.channels": f"{each}; wider networks draw better, and take longer",
+        "training.total_iterations": f"what {request.hours:g} hours allow, evaluations included",
+        "evaluation.num_images": f"about {final.num_images // len(seen.class_names)} per class",
+    }
+    if final.few_images:
+        reasons["augmentation"] = f"{seen.num_train:,} images are few: D would learn them by heart"
+    if final.reference == "test":
+        reasons["evaluation.reference"] = "comparing with all training images would take long"
+    if final.enlarge:
+        reasons["data.enlarge"] = "some images are smaller than the resolution"
+    if final.balanced:
+        reasons["data.fake_labels"] = "classes differ in size: all are generated alike often"
+    if final.labelled:
+        reasons["conditioning"] = "Eq. 7, which keeps the classes apart (docs/methods.md)"
+    return reasons
+
+
+def _why_size(final: Draft, request: DraftRequest) -> str:
+    return f"the largest that {request.hours:g} hours and these images allow"
+
+
+def _lines(
+    final: Draft, seen: Survey, mirror: Mirroring, request: DraftRequest, chosen: Cost
+) -> list[str]:
+    """The choices for people, one line each."""
+    size = final.resolution
+    why = "asked for" if request.resolution else _why_size(final, request)
+    flips = "on" if final.mirror else "off"
+    kind = "none: there are enough images"
+    if final.few_images:
+        kind = "ADA" if final.mirror else "DiffAugment, which mirrors nothing"
+        kind += f": {seen.num_train:,} images are few"
+    lines = [
+        f"resolution    {size} x {size}: {why}",
+        f"width         {final.channels} channels in both networks: {chosen.seconds:.2g} s per "
+        "iteration here",
+        f"batch         {final.batch_size}",
+        f"mirroring     {flips}: {mirror.why}",
+        f"augmentation  {kind}",
+        f"length        {final.iterations:,} iterations, {final.evaluations} evaluations of "
+        f"{final.num_images:,} images",
+    ]
+    if final.labelled:
+        lines.insert(3, "conditioning  2C loss with Eq. 7, which keeps the classes apart")
+    if final.balanced:
+        lines.append("classes       unlike in size: all are generated alike often")
+    if final.enlarge:
+        share = 1 - seen.large_enough(size)
+        lines.append(f"enlarged      {share:.1%} of the images are smaller than {size} pixels")
+    if final.iterations < ENOUGH // 2:
+        lines.append(
+            f"note: {final.iterations:,} iterations make rough pictures; "
+            f"{ENOUGH:,} would take {duration(ENOUGH * chosen.seconds)}"
+        )
+    return lines
+
+
+def shown_bytes(count: int) -> str:
+    """A number of bytes in MB or GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(round(count / 1e6), 1)} MB"
+
+
+assert WIDTHS.keys() <= BLOCKS.keys()

@@ -1,0 +1,165 @@
+"""The settings of a drafted recipe, and its text with the reasons beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from contragan.recipes.schema import Recipe, parse_recipe
+
+BLOCKS = {16: 2, 32: 3, 64: 4, 128: 5, 256: 6, 512: 7}
+"""Blocks of the BigGAN backbone by resolution: the latent has a part for each, and one more."""
+
+WIDTHS = {16: (16, 32, 64), 32: (16, 32, 64, 96), 64: (16, 32, 48, 64), 128: (16, 32, 48, 64)}
+"""Channels to choose from by resolution, the narrowest first."""
+
+FEW_IMAGES = 30_000
+"""Below so many training images the discriminator's overfitting is worked against."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Everything that is decided of a recipe.
+
+    ``reasons`` are comments, by the path of the setting that they explain.
+    """
+
+    data: Path
+    labelled: bool
+    resolution: int
+    channels: int
+    image_channels: int = 3
+    enlarge: bool = False
+    mirror: bool = False
+    few_images: bool = False
+    batch_size: int = 64
+    balanced: bool = False
+    iterations: int = 10_000
+    evaluations: int = 5
+    num_images: int = 2000
+    reference: Literal["train", "test"] = "train"
+    probe_images: int = 10_000
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def augmentation(self) -> str:
+        """As a recipe has it."""
+        if not self.few_images:
+            return "null"
+        if not self.mirror:  # of its transformations none turns an image round
+            return "{kind: diff_augment, policy: [color, translation, cutout]}"
+        ramp = max(self.iterations * self.batch_size // 5, 20_000)
+        ramp = min(ramp, 500_000)
+        return (
+            f"{{kind: ada, groups: [blit, geometry, color], target: 0.6, ramp_images: {ramp}, "
+            "interval: 4}"
+        )
+
+    def recipe(self) -> Recipe:
+        """The recipe that the text holds."""
+        return parse_recipe(self.text(), "the drafted recipe")
+
+    def text(self) -> str:
+        """The recipe's file."""
+        parts = BLOCKS[self.resolution] + 1
+        attention = self.resolution >= 64 and self.channels >= 32
+        every = max(self.iterations // 20, 1)
+        labelled = "true" if self.labelled else "false"
+        warm = min(1000, max(self.iterations // 10, 1))
+        conditioning = "\n  ".join(
+            (
+                "kind: contrastive",
+                f"embedding_dim: {128 if self.channels < 32 else 512}",
+                "temperature: 1.0",
+                "weight: 1.0",
+                "positives_in_numerator: false",
+                "same_class_negatives: true",
+                "projection_head: linear",
+            )
+            if self.labelled
+            else ("kind: unconditional",)
+        )
+        metrics = [
+            "frechet_distance",
+            *(["class_fidelity"] if self.labelled else []),
+            "precision_recall",
+        ]
+        lines = f"""\
+description: {json.dumps(self._description(), ensure_ascii=False)}
+data:
+  kind: folder
+  path: {json.dumps(str(self.data), ensure_ascii=False)}
+  resolution: {self.resolution}
+  channels: {self.image_channels}
+  horizontal_flip: {str(self.mirror).lower()}
+  fake_labels: {"uniform" if self.balanced else "training"}
+  test_fraction: 0.1
+{"  enlarge: true" if self.enlarge else ""}
+generator:
+  kind: biggan
+  latent_dim: {parts * max(120 // parts, 16) if self.resolution > 64 else parts * 20}
+  shared_dim: 128
+  channels: {self.channels}
+  spectral_norm: true
+  attention_after_block: {BLOCKS[self.resolution] - 1 if attention else "null"}
+  conditional: {labelled}
+  batch_norm_eps: 1.0e-5
+  batch_norm_momentum: 0.1
+  conditional_batch_norm_momentum: 0.1
+discriminator:
+  kind: biggan
+  channels: {self.channels}
+  spectral_norm: true
+  attention_after_block: {1 if attention else "null"}
+  relu_before_shortcut: true
+  normalization: none
+conditioning:
+  {conditioning}
+adversarial: {{kind: hinge}}
+regularizers: []
+augmentation: {self.augmentation}
+training:
+  total_iterations: {self.iterations}
+  batch_size: {self.batch_size}
+  accumulation_steps: 1
+  discriminator_steps: 1
+  discriminator_optimizer: {{learning_rate: 4.0e-4, beta1: 0.0, beta2: 0.999, eps: 1.0e-6}}
+  generator_optimizer: {{learning_rate: 1.0e-4, beta1: 0.0, beta2: 0.999, eps: 1.0e-6}}
+  ema: {{decay: 0.999, start_iteration: {warm}}}
+  precision: bf16
+  log_every_iterations: {min(100, every)}
+  sample_every_iterations: {every}
+  checkpoint_every_iterations: {every}
+  evaluate_every_iterations: {-(-self.iterations // self.evaluations)}
+  evaluate_at_start: false
+evaluation:
+  features: efficientnet-lite0
+  num_images: {self.num_images}
+  reference: {self.reference}
+  batch_norm: running
+  labels: {"uniform" if self.balanced else "reference"}
+  metrics: [{", ".join(metrics)}]
+  probe_images: {self.probe_images}
+reference:
+  paper: Kang and Park 2020, ContraGAN (NeurIPS)
+  note: "written by contragan init for these images and this machine"
+"""
+        return "".join(f"{line}\n" for line in self._explained(lines.splitlines()))
+
+    def _description(self) -> str:
+        method = "ContraGAN with Eq. 7" if self.labelled else "an unconditional GAN"
+        return f"{method} on {self.data.name or self.data}, {self.resolution} x {self.resolution}"
+
+    def _explained(self, lines: list[str]) -> Iterator[str]:
+        """The lines with their reasons, those without content left out."""
+        section = ""
+        for line in lines:
+            key = line.strip().partition(":")[0]
+            if not line.startswith(" "):
+                section = key
+            reason = self.reasons.get(key if section == key else f"{section}.{key}")
+            if line.strip():
+                yield line if reason is None else f"{line}  # {reason}"

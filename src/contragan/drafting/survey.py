@@ -1,0 +1,132 @@
+"""What a recipe has to know of a user's images, from a look at each file's head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contragan.core.errors import UserError
+from contragan.data.base import Labels
+from contragan.data.file_source import Unreadable, opened
+from contragan.data.store import in_blocks
+from contragan.inspection.found import Found
+
+AT_ONCE = 64
+
+GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen: ``sides`` (M,) are the shorter sides of the images that can be opened.
+
+    ``train`` (K,) counts training images, ``num_test`` the others. ``unreadable`` files could not
+    be opened, ``oblong`` is the share of images that lose a fifth or more when they are cropped to
+    a square.
+    """
+
+    class_names: tuple[str, ...]
+    train: Labels
+    num_test: int
+    held_out: bool
+    sides: NDArray[np.int64]
+    grey: bool
+    oblong: float
+    unreadable: int
+
+    @property
+    def num_train(self) -> int:
+        """Training images of all classes."""
+        return int(self.train.sum())
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are classes to tell apart."""
+        return len(self.class_names) > 1
+
+    def large_enough(self, side: int) -> float:
+        """The share of images whose shorter side is at least so long."""
+        return float((self.sides >= side).mean())
+
+    def lines(self) -> list[str]:
+        """What to tell of the images."""
+        few, many = int(self.train.min()), int(self.train.max())
+        classes = "without classes"
+        if self.labelled:
+            each = f"{few:,} of each" if few == many else f"{few:,} to {many:,} of each"
+            classes = f"of {len(self.class_names):,} classes, {each}"
+        tests = "; a share of each class is held out for tests" if self.held_out else ""
+        middle = int(np.median(self.sides))
+        text = f"shorter sides of {self.sides.min():,} to {self.sides.max():,} pixels, "
+        text += f"half of them {middle:,} or more; {'grey' if self.grey else 'colour'}"
+        found = [f"{self.num_train:,} training images {classes}{tests}", text]
+        if self.oblong >= 0.1:
+            found.append(
+                f"{self.oblong:.0%} of the images lose a fifth or more of their area when they "
+                "are cropped to squares"
+            )
+        if self.unreadable:
+            found.append(
+                f"{self.unreadable:,} files cannot be opened: see contragan data check, or train "
+                "with --skip-unreadable"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class _Heads:
+    sizes: list[tuple[int, int]]
+    grey: bool
+    unreadable: int
+
+
+def survey(found: Found, progress: Callable[[int, int], None]) -> Survey:
+    """Open every image without decoding it; ``progress`` hears how many are done, and of all.
+
+    Raises:
+        UserError: not one image can be opened, or a class has a single training image.
+    """
+    counts = np.bincount(found.labels[~found.is_test], minlength=len(found.class_names))
+    if len(counts) > 1 and counts.min() < 2:
+        name = found.class_names[int(counts.argmin())]
+        raise UserError(
+            f"class {name} has {counts.min()} training image{'' if counts.min() == 1 else 's'}: "
+            "nothing can be learnt from so few; add images, or take its folder away"
+        )
+    sizes: list[tuple[int, int]] = []
+    grey, unreadable = True, 0
+    for heads in in_blocks(partial(_heads, found), len(found), AT_ONCE):
+        sizes += heads.sizes
+        grey &= heads.grey
+        unreadable += heads.unreadable
+        progress(len(sizes) + unreadable, len(found))
+    if not sizes:
+        raise UserError(f"no image of {found.path} can be opened: see contragan data check")
+    both = np.array(sizes)
+    short, long = both.min(1), both.max(1)
+    return Survey(
+        class_names=found.class_names,
+        train=counts,
+        num_test=int(found.is_test.sum()),
+        held_out=found.held_out,
+        sides=short,
+        grey=grey,
+        oblong=float((short < 0.8 * long).mean()),
+        unreadable=unreadable,
+    )
+
+
+def _heads(found: Found, start: int, stop: int) -> _Heads:
+    sizes, grey, unreadable = [], True, 0
+    for file in found.files[start:stop]:
+        try:
+            with opened(file.path) as image:
+                sizes.append(image.size)
+                grey &= image.mode in GREY
+        except Unreadable:
+            unreadable += 1
+    return _Heads(sizes, grey, unreadable)

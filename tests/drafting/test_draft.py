@@ -1,0 +1,160 @@
+"""A drafted recipe: what is chosen, whether it loads, and what is refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from contragan.core.errors import UserError
+from contragan.drafting import draft as drafting
+from contragan.drafting.draft import Drafted, DraftRequest, draft
+from contragan.drafting.measure import Cost, cost
+from contragan.drafting.mirror import Mirroring
+from contragan.drafting.settings import WIDTHS, Draft
+from contragan.recipes.gan import build
+from contragan.recipes.schema import parse_recipe
+
+Fast = Callable[..., Drafted]
+
+
+def draw(folder: Path, counts: dict[str, int], size: tuple[int, int] = (40, 36)) -> Path:
+    random = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            noise = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(folder / name / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> Fast:
+    """:func:`draft` on a machine on which an iteration takes 1 ms times channels times side."""
+
+    def run(
+        path: Path, hours: float = 8.0, resolution: int | None = None, mirrors: bool = True
+    ) -> Drafted:
+        return draft(DraftRequest(path, hours, resolution), Console(quiet=True))
+
+    def pretended(recipe: object, num_classes: int) -> Cost:
+        data, channels = recipe.data, recipe.generator.channels  # type: ignore[attr-defined]
+        return Cost(1e-3 * data.resolution * channels, 10**8, 10**7)
+
+    monkeypatch.setattr(drafting, "cost", pretended)
+    monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 0.01)
+    monkeypatch.setattr(
+        drafting, "mirroring", lambda *_: Mirroring(True, "the class probe is right on 90%")
+    )
+    return run
+
+
+@pytest.mark.parametrize("size", list(WIDTHS))
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("mirror", [True, False])
+def test_every_draft_is_a_recipe_that_builds(size: int, labelled: bool, mirror: bool) -> None:
+    for channels in (WIDTHS[size][0], WIDTHS[size][-1]):
+        made = Draft(
+            data=Path('/photos/"mine": ü'),
+            labelled=labelled,
+            resolution=size,
+            channels=channels,
+            mirror=mirror,
+            few_images=True,
+            reasons={"data.resolution": "asked for", "augmentation": "few"},
+        )
+        recipe = parse_recipe(made.text(), "draft")
+        assert recipe.data.horizontal_flip is mirror
+        assert getattr(recipe.data, "path") == '/photos/"mine": ü'  # noqa: B009
+        assert recipe.needs_classes is labelled
+        assert recipe.augmentation is not None
+        assert recipe.augmentation.kind == ("ada" if mirror else "diff_augment")
+        gan = build(recipe, 3 if labelled else 1, seed=0)
+        assert gan.generator.latent_dim >= 60
+        assert "resolution: " + str(size) + "  # asked for" in made.text()
+
+
+def test_hours_become_iterations(fast: Fast, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 12, "dog": 12}, (70, 64))
+    # 64 x 64 at 16 channels would take 1.02 s, 32 x 32 .51 s: 10,000 of them are 1 h 25 min.
+    short, long = fast(photos, hours=2.0), fast(photos, hours=4.0)
+    assert (short.draft.resolution, long.draft.resolution) == (32, 64)
+    for made, hours in ((short, 2.0), (long, 4.0)):
+        assert made.draft.channels == 16
+        assert 0.7 * hours * 3600 <= made.seconds <= hours * 3600
+    rich = fast(photos, hours=20.0)
+    assert rich.draft.channels == 48
+    assert rich.seconds == pytest.approx(rich.draft.iterations * 1e-3 * 64 * 48, rel=0.02)
+    assert any("rough pictures" in line for line in fast(photos, hours=0.5).lines)
+    assert not any("rough" in line for line in long.lines)
+
+
+def test_the_data_decides(fast: Fast, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 40, "dog": 8}, (36, 40))
+    made = fast(photos).draft
+    assert made.resolution == 32
+    assert made.batch_size == 16  # 43 are trained on
+    assert made.balanced
+    assert made.few_images
+    recipe = made.recipe()
+    assert (recipe.data.fake_labels, recipe.evaluation.labels) == ("uniform", "uniform")
+    assert recipe.augmentation is not None
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for index, file in enumerate(sorted(photos.rglob("*.png"))):
+        Image.open(file).convert("L").save(flat / f"{index}.png")
+    alone = fast(flat).draft
+    assert not alone.labelled
+    assert alone.image_channels == 1
+    assert alone.recipe().conditioning.kind == "unconditional"
+
+
+def test_evaluations_take_a_fifth_of_the_time_at_most(
+    fast: Fast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 12, "dog": 12})
+    monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 30.0)
+    made = fast(photos, hours=1.0).draft
+    assert made.reference == "test"
+    assert made.num_images == 200  # the least that says anything
+    monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 0.01)
+    assert fast(photos, hours=1.0).draft.reference == "train"
+    assert fast(photos, hours=1.0).draft.num_images == 1000
+
+
+def test_an_iteration_is_measured() -> None:
+    made = Draft(data=Path("x"), labelled=True, resolution=16, channels=16, batch_size=8)
+    small, large = (cost(replace(made, channels=channels).recipe(), 3) for channels in (16, 64))
+    assert small is not None
+    assert large is not None
+    assert 0 < small.seconds < large.seconds
+    assert 0 < small.memory < large.memory
+    assert 0 < small.disk < large.disk
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"hours": 0.01}, r"--hours 0\.01 is 36 s: nothing can be learnt in that"),
+        ({"resolution": 100}, r"--resolution 100: choose from 16, 32, 64"),
+        ({"resolution": 128}, r"--resolution 128: only 0% of the images have sides of 128"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    fast: Fast, tmp_path: Path, request_: dict[str, float], message: str
+) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 4, "dog": 4})
+    with pytest.raises(UserError, match=message):
+        fast(photos, **request_)
+
+
+def test_bad_data_is_refused(fast: Fast, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none"):
+        fast(tmp_path / "none")
+    with pytest.raises(UserError, match="cat"):
+        fast(draw(tmp_path / "one", {"cat": 1, "dog": 4}))
+    with pytest.raises(UserError, match="smaller than 16 pixels"):
+        fast(draw(tmp_path / "tiny", {"cat": 4, "dog": 4}, (9, 9)))
