@@ -23,7 +23,7 @@ NAMES = ("ant", "a/b", "cow")
 class Shades:
     """In place of a trained generator: image i of class c has the shade 10 i + c."""
 
-    class_names = NAMES
+    class_names = row_names = NAMES
     iteration = 7
     image_bytes = 3 * 4 * 4
 
