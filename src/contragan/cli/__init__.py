@@ -3,6 +3,7 @@
 from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
 from contragan.cli.evaluating import evaluate
+from contragan.cli.exploring import explore
 from contragan.cli.generating import sample
 from contragan.cli.plotting import plot_app
 from contragan.cli.reporting import report
@@ -18,6 +19,7 @@ app.command()(resume)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(report)
+app.command()(explore)
 app.command()(bench)
 app.command()(import_studiogan)
 app.add_typer(cache_app, name="cache")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from contragan.core.errors import UserError
@@ -43,7 +44,21 @@ def check_between(model: Model, between: Between, classes: Sequence[int]) -> Non
         )
 
 
-def draw_between(
+@dataclass(frozen=True)
+class Paths:
+    """Images (N, C, H, W) uint8 of paths one after another, and the row name (N,) of each."""
+
+    images: UInt8[Tensor, "N C H W"]
+    rows: Int[Tensor, " N"]
+    names: tuple[str, ...]
+    steps: int
+
+    def draw(self, scale: int | None = None) -> Picture:
+        """A grid, one path per row."""
+        return draw_grid(self.images, self.rows, self.names, columns=self.steps, scale=scale)
+
+
+def paths_between(
     model: Model,
     between: Between,
     classes: Sequence[int],
@@ -52,11 +67,10 @@ def draw_between(
     steps: int = STEPS,
     seed: int = 0,
     truncation: float | None = None,
-    scale: int | None = None,
-) -> Picture:
-    """A grid of paths, one a row, ``steps`` images long.
+) -> Paths:
+    """Paths of ``steps`` images each.
 
-    Between classes: row n has the n-th latent of the seed throughout, and its label goes from the
+    Between classes: path n has the n-th latent of the seed throughout, and its label goes from the
     first class to the second in equal steps (weights of both, which add up to 1). Between latents:
     every class has ``rows`` paths, and path n goes from latent 2 n to latent 2 n + 1 of the seed,
     the same ones for every class.
@@ -70,17 +84,17 @@ def draw_between(
     share = torch.linspace(0, 1, steps)
     if between == "classes":
         first, last = (model.class_names[index] for index in classes)
-        names = (f"{first} \N{RIGHTWARDS ARROW} {last}",)
         latents = model.latents(rows, seed=seed, truncation=truncation)
         ends = torch.eye(len(model.class_names))[list(classes)]
         labels = torch.lerp(ends[:1], ends[1:], share[:, None]).repeat(rows, 1)
         images = model.generate(latents.repeat_interleave(steps, 0), labels)
-        return draw_grid(images, torch.zeros(count).long(), names, columns=steps, scale=scale)
+        named = (f"{first} \N{RIGHTWARDS ARROW} {last}",)
+        return Paths(images, torch.zeros(count, dtype=torch.int64), named, steps)
     ends = model.latents(2 * rows, seed=seed, truncation=truncation)
-    paths = torch.cat([path(*pair, share) for pair in ends.view(rows, 2, -1)])
+    latents = torch.cat([path(pair[0], pair[1], share) for pair in ends.view(rows, 2, -1)])
     owners = torch.tensor(classes).repeat_interleave(rows * steps)
-    images = model.generate(paths.repeat(len(classes), 1), owners)
-    return draw_grid(images, owners, model.row_names, columns=steps, scale=scale)
+    images = model.generate(latents.repeat(len(classes), 1), owners)
+    return Paths(images, owners, model.row_names, steps)
 
 
 def path(

@@ -26,7 +26,7 @@ from contragan.runs.between import (
     STEPS,
     Between,
     check_between,
-    draw_between,
+    paths_between,
     rows_of,
 )
 from contragan.runs.model import Model
@@ -56,7 +56,7 @@ def export_samples(
     and each enlarged by ``scale``: it has equally many images of every class, if need be more than
     ``num``, and says so. ``FILE.npz`` holds ``images`` (N, H, W, C) uint8, ``labels`` (N,) and
     ``class_names`` (K,), anything else is a folder of one PNG per image. ``between`` makes a grid
-    of paths (:func:`~contragan.runs.between.draw_between`), ``columns`` images long.
+    of paths (:func:`~contragan.runs.between.paths_between`), ``columns`` images long.
 
     Raises:
         UserError: a class that does not exist, an output that is there already, a full disk.
@@ -86,7 +86,7 @@ def export_samples(
     if between is not None:
         steps = columns or STEPS
         rows = count // steps // rows_of(between, chosen)
-        draw_between(
+        paths_between(
             model,
             between,
             chosen,
@@ -94,8 +94,7 @@ def export_samples(
             steps=steps,
             seed=seed,
             truncation=truncation,
-            scale=scale,
-        ).save(out)
+        ).draw(scale).save(out)
         return said
     labels = model.labels(chosen, count)
     batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
