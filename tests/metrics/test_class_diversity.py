@@ -96,7 +96,7 @@ def test_dropped_modes_are_named_though_no_image_repeats(
 def test_images_that_miss_the_class_are_not_judged() -> None:
     assert ClassDiversity(0.9, 0.1, 0.9, 0.9, 30).narrow(0.001)
     assert not ClassDiversity(0.4, 0.1, 0.9, 0.9, 30).narrow(0.001)
-    assert not ClassDiversity(0.9, 0.5, 0.9, 0.9, 30).narrow(0.001)
+    assert not ClassDiversity(0.9, 0.3, 0.9, 0.9, 300).narrow(0.001)
     assert not ClassDiversity(0.9, 0.0, 0.9, 0.9, 5).narrow(0.001)
 
 

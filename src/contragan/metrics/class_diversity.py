@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,14 +50,14 @@ class ClassDiversity:
     alike: int = 0
 
     def narrow(self, level: float) -> bool:
-        """Its images look like the class, but reach less than half of what real images reach.
+        """Its images look like the class, but reach less than a quarter of what real images reach.
 
         By chance: Fisher's exact test of the images reached gives at most ``level``. Images of poor
         precision are not judged: they miss the class, whatever their variety.
         """
         from scipy.stats import fisher_exact
 
-        if self.recall >= self.real_recall / 2 or self.precision < self.real_precision / 2:
+        if self.recall >= self.real_recall / 4 or self.precision < self.real_precision / 2:
             return False
         reached, real = (round(x * self.images) for x in (self.recall, self.real_recall))
         table = [[self.images - reached, reached], [self.images - real, real]]
@@ -135,6 +136,30 @@ def _in_words(name: str, shares: ClassDiversity) -> str:
     return f"class {name}: {shares.alike} images out of {shares.images} look alike, and all {reach}"
 
 
+def diversity_in(sets: Sets) -> dict[int, ClassDiversity]:
+    """Diversity within the classes of the sets; none where a generator saw no labels."""
+    if sets.made_by is not None and not sets.made_by.conditional:
+        return {}
+    made, real = sets.generated, sets.reference
+    neighbours = sets.settings.manifold_neighbours
+    return class_diversity(
+        made.features, made.labels, real.features, real.labels, len(sets.class_names), neighbours
+    )
+
+
+def narrow_in(sets: Sets) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    """What there is to tell of each class, as details of a record, and the fault if there is one.
+
+    The report shows every entry of a class as a column of its table of classes.
+    """
+    found, names = sets.once(diversity_in), sets.class_names
+    if not found:
+        return {}, ()
+    fault = narrow_classes(found, names, sets.once(fidelity_in).verdict.off)
+    per_class = {names[index]: asdict(shares) for index, shares in found.items()}
+    return {"precision_recall": {"per_class": per_class}}, () if fault is None else (fault,)
+
+
 class ClassDiversityMetric(Metric):
     """Precision and recall of generated images within each class."""
 
@@ -150,15 +175,7 @@ class ClassDiversityMetric(Metric):
     def compute(self, sets: Sets) -> Found:
         if sets.made_by is not None and not sets.made_by.conditional:
             return Found(warnings=("No diversity by class: the generator saw no labels.",))
-        made, real, names = sets.generated, sets.reference, sets.class_names
-        found = class_diversity(
-            made.features,
-            made.labels,
-            real.features,
-            real.labels,
-            len(names),
-            sets.settings.manifold_neighbours,
-        )
+        found, names = sets.once(diversity_in), sets.class_names
         left_out = len(names) - len(found)
         warnings = []
         if left_out:
@@ -169,7 +186,7 @@ class ClassDiversityMetric(Metric):
             )
         if not found:
             return Found(warnings=tuple(warnings))
-        fault = narrow_classes(found, names, sets.once(fidelity_in).verdict.off)
+        details, faults = narrow_in(sets)
         recalls = [shares.recall for shares in found.values()]
         return Found(
             {
@@ -178,9 +195,8 @@ class ClassDiversityMetric(Metric):
                 "class_recall_worst": min(recalls),
                 "real_class_recall_mean": float(np.mean([s.real_recall for s in found.values()])),
             },
-            # The report shows every entry as a column of its table of classes.
-            {"precision_recall": {"per_class": {names[k]: asdict(s) for k, s in found.items()}}},
+            details,
             {"class_diversity_fewest": min(shares.images for shares in found.values())},
             tuple(warnings),
-            () if fault is None else (fault,),
+            faults,
         )
