@@ -63,7 +63,8 @@ def report(
     context = _context(runs, show) | {"studies": studies}
     left_out += [f"{run.label}: {line}" for run in runs for line in run.left_out]
     _write(out, context | {"left_out": left_out, "watching": watching})
-    finished = all(one.is_finished for one in (*runs, *studies))
+    finished = all(run.is_finished for run in runs)
+    finished &= all(study.is_finished for study in studies)
     return Report(out, len(runs), tuple(left_out), finished)
 
 
