@@ -18,7 +18,7 @@ _CHECKED = [
 ]
 install_import_hook([f"contragan.{name}" for name in _CHECKED], "signature_check.checked")
 
-pytest_plugins = ["real_digits"]
+pytest_plugins = ["headless", "real_digits"]
 
 TINY = [
     "generator.channels=8",

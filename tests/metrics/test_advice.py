@@ -70,6 +70,20 @@ def test_a_collapse_comes_before_labels() -> None:
     assert advice({"missing"}, facts)[0].startswith("Train longer")
 
 
+def test_advice_on_classes_that_vary_little() -> None:
+    cold = ["conditioning.proxy_classification.temperature=0.1"]
+    assert "proxy_classification.temperature: 1.0" in _advice(
+        "cifar10/contragan-proxy", "narrow", *cold
+    )
+    assert "other checkpoints" in _advice("cifar10/contragan-proxy", "narrow")
+    assert "conditioning.kind: projection or d2d_ce" in _advice("cifar10/acgan", "narrow")
+    assert "other checkpoints" in _advice("cifar10/biggan", "narrow")
+    assert "Less than half" in _advice("cifar10/biggan", "narrow", done=0.2)
+    assert "truncation" in advice({"narrow"}, None)[0]
+    facts = training_facts(load_recipe("digits/contragan"), 1200)
+    assert advice({"narrow", "permuted"}, facts) == advice({"permuted"}, facts)
+
+
 def test_early_in_training_there_is_time_to_wait() -> None:
     early = _advice("digits/contragan-eq7", "confused", done=0.4)
     assert "Less than half of the training is done" in early

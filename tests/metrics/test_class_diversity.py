@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from contragan.evaluation.reference import ImageSet
 from contragan.metrics.base import MeasuredSet, Sets
@@ -15,6 +16,7 @@ from contragan.metrics.class_diversity import (
     class_diversity,
     narrow_classes,
 )
+from contragan.metrics.probe import FittedProbe, fit_probe
 from contragan.report.classes import _by_class
 
 NAMES = tuple(f"digit {index}" for index in range(10))
@@ -49,16 +51,52 @@ def test_a_class_that_repeats_three_digits_is_named(
     shown[ones] = shown[rng.choice(ones[:3], len(ones))]
     shown[ones] += rng.normal(scale=noise, size=shown[ones].shape).astype(np.float32)
     found = _found(shown, labels, test_digits)
-    text = narrow_classes(found, NAMES)
-    assert text is not None
-    assert text.startswith("1 of 10 classes: ")
-    assert f"digit 1 ({found[1].recall:.0%}, as many real ones {found[1].real_recall:.0%}" in text
+    fault = narrow_classes(found, NAMES)
+    assert fault is not None
+    assert fault.kind == "narrow"
+    count = found[1].images
+    assert fault.text.startswith(
+        f"1 of 10 classes varies too little: class digit 1: {count} images out of {count} look "
+        f"alike, and all come near {found[1].recall:.0%} of the real ones (as many real images "
+        f"near {found[1].real_recall:.0%})."
+    )
+
+
+@pytest.mark.parametrize("repeated", [0.75, 1.0])
+def test_three_images_out_of_four_look_alike(
+    train_digits: ImageSet, test_digits: ImageSet, repeated: float
+) -> None:
+    """Copies of one digit among fresh ones are counted, and fresh ones are not."""
+    shown, labels = _flat(train_digits), train_digits.labels
+    ones = np.flatnonzero(labels == 1)[: np.sum(test_digits.labels == 1) // 2]
+    shown[ones[: round(repeated * len(ones))]] = shown[ones[0]]
+    keep = np.union1d(np.flatnonzero(labels != 1), ones)
+    found = _found(shown[keep], labels[keep], test_digits)
+    assert found[1].alike == pytest.approx(repeated * found[1].images, abs=1)
+    assert all(found[index].alike <= 1 for index in range(10) if index != 1)
+
+
+def test_dropped_modes_are_named_though_no_image_repeats(
+    train_digits: ImageSet, test_digits: ImageSet
+) -> None:
+    """Zeros mixed from those that are like one of them: all different, and all of one style."""
+    shown, labels = _flat(train_digits), train_digits.labels
+    zeros = np.flatnonzero(labels == 0)
+    order = zeros[np.argsort(np.linalg.norm(shown[zeros] - shown[zeros[0]], axis=1))]
+    near = order[: len(zeros) // 5]
+    rng = np.random.default_rng(0)
+    mixed = rng.dirichlet(np.ones(4), len(zeros)).astype(np.float32)
+    picked = shown[rng.choice(near, (len(zeros), 4))]
+    shown[zeros] = np.einsum("nk,nkd->nd", mixed, picked)
+    fault = narrow_classes(_found(shown, labels, test_digits), NAMES)
+    assert fault is not None
+    assert fault.text.startswith("1 of 10 classes varies too little: class digit 0: ")
 
 
 def test_images_that_miss_the_class_are_not_judged() -> None:
     assert ClassDiversity(0.9, 0.1, 0.9, 0.9, 30).narrow(0.001)
     assert not ClassDiversity(0.4, 0.1, 0.9, 0.9, 30).narrow(0.001)
-    assert not ClassDiversity(0.9, 0.5, 0.9, 0.9, 30).narrow(0.001)
+    assert not ClassDiversity(0.9, 0.3, 0.9, 0.9, 300).narrow(0.001)
     assert not ClassDiversity(0.9, 0.0, 0.9, 0.9, 5).narrow(0.001)
 
 
@@ -66,9 +104,13 @@ def _sets(train: ImageSet, test: ImageSet) -> Sets:
     def measured(images: ImageSet) -> MeasuredSet:
         return MeasuredSet(images.labels, {"features": lambda: _flat(images)})
 
+    def fitted() -> FittedProbe:
+        rows = np.arange(len(test.labels))
+        return FittedProbe(fit_probe(_flat(test), test.labels, 10), len(rows), rows)
+
     settings: Any = SimpleNamespace(manifold_neighbours=3)
-    real = measured(test)
-    return Sets(settings, measured(train), real, real, NAMES, "pixels", torch.device("cpu"))
+    real, device = measured(test), torch.device("cpu")
+    return Sets(settings, measured(train), real, real, NAMES, "pixels", device, fit_probe=fitted)
 
 
 def test_the_metric_gives_every_score_and_what_the_report_shows(
@@ -80,8 +122,30 @@ def test_the_metric_gives_every_score_and_what_the_report_shows(
     per_class = found.details["precision_recall"]["per_class"]
     assert list(per_class) == list(NAMES)
     columns = _by_class("precision_recall", "per_class", per_class)
-    assert list(columns) == ["precision", "recall", "real precision", "real recall", "images"]
+    assert list(columns) == [
+        "precision",
+        "recall",
+        "real precision",
+        "real recall",
+        "images",
+        "alike",
+    ]
     assert found.warnings == ()
+    assert found.findings == ()
+
+
+@pytest.mark.parametrize("shift", [1, 2, 5])
+def test_shifted_labels_are_no_matter_of_variety(shift: int) -> None:
+    """Sevens as nines came near to few nines, and were named as nines that vary too little."""
+    data = load_digits()
+    order = np.random.default_rng(2).permutation(len(data.target))
+    halves = []
+    for rows, by in ((order[:900], shift), (order[900:], 0)):
+        images = (data.images[rows] / 16 * 255).round().astype(np.uint8)[..., None]
+        labels = ((data.target[rows] + by) % 10).astype(np.int64)
+        halves.append(ImageSet(images, labels, NAMES, f"{by}", "digits", "test"))
+    assert narrow_classes(_found(_flat(halves[0]), halves[0].labels, halves[1]), NAMES) is not None
+    assert ClassDiversityMetric().compute(_sets(*halves)).findings == ()
 
 
 def test_few_images_stay_silent_or_are_left_out(

@@ -1,14 +1,14 @@
 """The page in a browser: it opens, its controls work, and nothing from a run is run."""
 
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 import pytest
 import yaml
+from headless import errors, wait
 
 from contragan.report import report
 
@@ -16,25 +16,6 @@ MakeRun = Callable[..., Path]
 
 
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
-    driver = which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("there is no Chromium with its chromedriver on the PATH")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=Service(driver))
-    yield found
-    found.quit()
 
 
 @pytest.fixture(scope="session")
@@ -63,20 +44,6 @@ def _open(browser: Any, page: Path, width: int = 1280, scheme: str = "light") ->
     browser.get(page.as_uri())
 
 
-def _wait(browser: Any, script: str) -> Any:
-    """What a script returns as soon as it is something."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        if found := browser.execute_script(f"return {script}"):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"never true: {script}")
-
-
-def _errors(browser: Any) -> list[Any]:
-    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
 def test_its_controls_work(browser: Any, make_run: MakeRun, tmp_path: Path) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
@@ -87,16 +54,16 @@ def test_its_controls_work(browser: Any, make_run: MakeRun, tmp_path: Path) -> N
     _open(browser, page)
     figure = browser.find_element(By.CSS_SELECTOR, ".chart")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
-    _wait(browser, "document.querySelector('.chart .scatterlayer .point')")
+    wait(browser, "document.querySelector('.chart .scatterlayer .point')")
     point = figure.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")[1]
     ActionChains(browser).move_to_element(point).perform()
-    assert "iteration" in _wait(browser, "document.querySelector('.hovertext')?.textContent")
+    assert "iteration" in wait(browser, "document.querySelector('.hovertext')?.textContent")
 
     legend = figure.find_element(By.CSS_SELECTOR, ".legend button")
     assert len(figure.find_elements(By.CSS_SELECTOR, ".trace")) == 2
     legend.send_keys(Keys.ENTER)
     assert legend.get_attribute("aria-pressed") == "false"
-    _wait(browser, "document.querySelectorAll('.chart')[0].querySelectorAll('.trace').length === 1")
+    wait(browser, "document.querySelectorAll('.chart')[0].querySelectorAll('.trace').length === 1")
 
     figure.find_element(By.CSS_SELECTOR, ".plot").send_keys(Keys.ARROW_RIGHT)
     # The other run alone is still shown.
@@ -110,7 +77,7 @@ def test_its_controls_work(browser: Any, make_run: MakeRun, tmp_path: Path) -> N
     assert image.get_attribute("src") != last
     assert "iteration 100" in image.get_attribute("alt")
     browser.find_element(By.ID, "play").send_keys(Keys.ENTER)
-    _wait(browser, "document.querySelector('figure.grid img').alt.includes('iteration 200')")
+    wait(browser, "document.querySelector('figure.grid img').alt.includes('iteration 200')")
 
     assert len(browser.find_elements(By.CSS_SELECTOR, ".matrix td.permuted")) == 4
     table = browser.find_element(By.CSS_SELECTOR, "table.sortable")
@@ -118,7 +85,7 @@ def test_its_controls_work(browser: Any, make_run: MakeRun, tmp_path: Path) -> N
     assert browser.execute_script(f"return {first}") in {"zero", "one"}
     table.find_elements(By.CSS_SELECTOR, "thead button")[1].send_keys(Keys.ENTER)
     assert browser.execute_script(f"return {first}") == "three"
-    assert _errors(browser) == []
+    assert errors(browser) == []
 
 
 def test_text_from_a_run_stays_text(browser: Any, make_run: MakeRun, tmp_path: Path) -> None:
@@ -130,15 +97,15 @@ def test_text_from_a_run_stays_text(browser: Any, make_run: MakeRun, tmp_path: P
     page = tmp_path / "page.html"
     report([folder, make_run("b<b>old</b>")], page)
     _open(browser, page)
-    assert _wait(browser, "document.querySelectorAll('.matrix td').length") >= 16
+    assert wait(browser, "document.querySelectorAll('.matrix td').length") >= 16
     heads = "[...document.querySelectorAll('.matrix tbody th')].slice(0, 4)"
     shown = browser.execute_script(f"return {heads}.map(n => n.textContent)")
     assert shown == names
     assert attack in browser.find_element("css selector", "#what").text
     browser.execute_script("document.querySelector('.chart').scrollIntoView()")
-    _wait(browser, "document.querySelector('.chart .scatterlayer')")
+    wait(browser, "document.querySelector('.chart .scatterlayer')")
     assert browser.execute_script("return window.hit ?? null") is None
-    assert _errors(browser) == []
+    assert errors(browser) == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -149,11 +116,11 @@ def test_it_is_accessible_and_fits(
     report([make_run()], page)
     _open(browser, page, width, scheme)
     browser.execute_script("document.querySelectorAll('.chart').forEach(c => c.scrollIntoView())")
-    _wait(browser, "document.querySelector('.plot .main-svg')")
+    wait(browser, "document.querySelector('.plot .main-svg')")
     fits = "document.documentElement.scrollWidth <= innerWidth"
     assert browser.execute_script(f"return {fits}")
     browser.execute_script(axe)
     told = "r.violations.map(v => [v.id, v.impact, v.nodes[0].html])"
     violations = browser.execute_async_script(f"axe.run().then(r => arguments[0]({told}))")
     assert [found for found in violations if found[1] in SERIOUS] == []
-    assert _errors(browser) == []
+    assert errors(browser) == []

@@ -1,10 +1,13 @@
 """What a page holds, how large it is, and how it follows a training."""
 
+import html
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from generated_runs import SCORES, fill_all, record_study
 from PIL import Image
 
 from contragan.report import Report, report, watch
@@ -12,6 +15,10 @@ from contragan.report.curves import charts
 from contragan.report.differences import compare
 from contragan.report.page import _scores
 from contragan.report.read import RunFacts, Series, read_run
+from contragan.studies import words
+from contragan.studies.claims import judge
+from contragan.studies.render import grids
+from contragan.studies.results import read_results
 
 MakeRun = Callable[..., Path]
 
@@ -95,10 +102,43 @@ def test_watching_ends_when_the_run_has_finished(make_run: MakeRun, tmp_path: Pa
 
 
 def test_a_study_is_its_runs_wherever_they_lie(make_run: MakeRun, tmp_path: Path) -> None:
-    make_run("pool/a")
     study = tmp_path / "study"
-    study.mkdir()
-    (study / "study.yaml").write_text("pool: ../pool\nruns: [{name: a}, {name: a}, {name: b}]\n")
+    record = record_study(study, "class-confusion")
+    first, *others = record.distinct()
+    make_run(f"runs/{first.name}")
     written = report([study], tmp_path / "page.html")
     assert written.runs == 1
-    assert written.left_out == ("b: there is no such folder.",)
+    assert written.left_out == tuple(f"{run.name}: there is no such folder." for run in others)
+    assert not written.finished  # although the one run is
+
+
+def test_a_studys_table_stands_on_top(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    record = record_study(study, "class-confusion", seeds=2)
+    rising = {run.name: 20.0 + number for number, run in enumerate(record.distinct())}
+    fill_all(study, record, lambda run: {**SCORES, "frechet_distance": rising[run.name]})
+    lost = record.distinct()[-1]
+    shutil.rmtree(tmp_path / "runs" / lost.name)
+    written = report([study], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not written.finished
+    results = read_results(record, study)
+    top = html.unescape(page[page.index('id="study"') : page.index('id="what"')])
+    for grid in grids(results):
+        for row in grid.rows:
+            assert all(f">{text}<" in top for text in row)
+    cell = next(cell for cell in results.cells if lost in [run.run for run in cell.runs])
+    assert f"<mark>{words.of_cell(cell, results.main_score, 'best')}</mark>" in top
+    assert "(1 of 2)" in words.of_cell(cell, results.main_score, "best")
+    for judged in judge(results):
+        assert words.of_claim(judged).partition(": ")[2] in top
+    assert judge(results)
+
+
+def test_a_damaged_study_is_said(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run("study/a")
+    (tmp_path / "study" / "study.yaml").write_text("pool: [")
+    written = report([tmp_path / "study"], tmp_path / "page.html")
+    assert written.runs == 1
+    assert len(written.left_out) == 1
+    assert written.left_out[0].startswith("The study's table is not shown: ")

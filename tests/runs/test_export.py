@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ NAMES = ("ant", "a/b", "cow")
 class Shades:
     """In place of a trained generator: image i of class c has the shade 10 i + c."""
 
-    class_names = NAMES
+    class_names = row_names = NAMES
     iteration = 7
     image_bytes = 3 * 4 * 4
 
@@ -145,7 +145,7 @@ def test_a_grid_has_equally_many_of_each_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["columns", "scale"])
 def test_what_only_a_grid_has_is_refused_for_files(tmp_path: Path, option: str) -> None:
-    settings: dict[str, int] = {option: 2}
+    settings: Any = {option: 2}
     with pytest.raises(UserError, match=f"--{option} is for a grid: leave it out, or"):
         export.export_samples(
             cast(Model, Shades()),

@@ -5,6 +5,7 @@ from contragan.cli.cache import cache_app
 from contragan.cli.data import data_app
 from contragan.cli.drafting import init
 from contragan.cli.evaluating import evaluate
+from contragan.cli.exploring import explore
 from contragan.cli.generating import sample
 from contragan.cli.plotting import plot_app
 from contragan.cli.reporting import report
@@ -21,6 +22,7 @@ app.command()(resume)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(report)
+app.command()(explore)
 app.command()(bench)
 app.command()(import_studiogan)
 app.add_typer(cache_app, name="cache")

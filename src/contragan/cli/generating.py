@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,6 +70,14 @@ def sample(
             help="Whole factor by which the grid's images are enlarged; default to 48 pixels.",
         ),
     ] = None,
+    between: Annotated[
+        Literal["classes", "latents"] | None,
+        typer.Option(
+            metavar="classes|latents",
+            help="A grid of paths: from the first of two --classes to the second with the latent "
+            "held, or from one latent to another in each class. --columns are the steps of a path.",
+        ),
+    ] = None,
     which: Which = "best",
     batch_norm: BatchNorm = None,
     device: Device = "auto",
@@ -95,5 +103,6 @@ def sample(
         console=console,
         columns=columns,
         scale=scale,
+        between=between,
     )
     note(console, written)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Runs' folders, or folders of runs.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Runs' folders, folders of runs, or a study's folder.")
+    ],
     out: Annotated[Path, typer.Option(help="The page to write.", callback=expanded_path)] = Path(
         "report.html"
     ),

@@ -33,11 +33,11 @@ class ClosestPairs:
     training_names: tuple[str, ...] | None = None
 
 
-def draw_pairs(pairs: ClosestPairs) -> Picture:
+def draw_pairs(pairs: ClosestPairs, measured: str = "in features") -> Picture:
     """Each training image once, and to its right the generated images that are nearest to it.
 
     Under the images stand their classes, and the distances under the generated ones. Training
-    images with equal pixels count as one.
+    images with equal pixels count as one. ``measured`` says what the distances are.
     """
     cell = max(CELL // pairs.training.shape[-1], 1) * pairs.training.shape[-1]
     places, width, height = _layout(_groups(pairs), cell)
@@ -48,7 +48,7 @@ def draw_pairs(pairs: ClosestPairs) -> Picture:
         Text(
             GAP,
             34,
-            "Below: the class, and the distance in features (0: the same)",
+            f"Below: the class, and the distance {measured} (0: the same)",
             12,
             "la",
             FAINT,

@@ -121,7 +121,17 @@ def training_facts(recipe: Recipe, iteration: int, num_images: int | None = None
         iteration=iteration,
         total_iterations=training.total_iterations,
         passes=None if num_images is None else shown / num_images,
+        proxy_temperature=_proxy_temperature(recipe),
     )
+
+
+def _proxy_temperature(recipe: Recipe) -> float | None:
+    """Of the second term of ``contragan-proxy``; None where there is none."""
+    conditioning = recipe.conditioning
+    second = (
+        conditioning.proxy_classification if isinstance(conditioning, ContrastiveConfig) else None
+    )
+    return None if second is None else second.temperature
 
 
 def check_possible(

@@ -1,6 +1,6 @@
 """What to do about faults that an evaluation found; it depends on how the generator was trained.
 
-Only what docs/results/digits.md shows to help is advised.
+Only what docs/results/ or docs/methods.md show to help is advised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Training:
     ``conditional``: whether the generator sees labels. ``conditioning``: the kind of head.
     ``eq8``: same-class samples in the numerator and nothing else that ties an image to its class.
     ``mirrors``: a consistency term between an image and its mirror image. ``passes``: how often D
-    has seen each training image, where that is known.
+    has seen each training image, where that is known. ``proxy_temperature`` is that of the second
+    term of ``contragan-proxy``, if it is there.
     """
 
     conditional: bool
@@ -35,6 +36,7 @@ class Training:
     iteration: int
     total_iterations: int
     passes: float | None = None
+    proxy_temperature: float | None = None
 
 
 def advice(kinds: Collection[Kind], training: Training | None) -> list[str]:
@@ -72,7 +74,7 @@ def _of_training(kinds: Collection[Kind], training: Training) -> str:
         )
     if "missing" in kinds:
         return "Train longer: classes that are seldom drawn come late."
-    return _of_labels(training)
+    return _of_variety(training) if set(kinds) == {"narrow"} else _of_labels(training)
 
 
 def _of_images(kinds: Collection[Kind]) -> str:
@@ -81,9 +83,32 @@ def _of_images(kinds: Collection[Kind]) -> str:
             "Look at the images: whatever made them draws only a few images or classes, or nothing "
             "that the reference set holds."
         )
+    if set(kinds) == {"narrow"}:
+        return (
+            "Look at the images of these classes. Where they were drawn with truncation, which "
+            "takes variety away, draw them without."
+        )
     return (
         "Check first that both sets mean the same classes by the same labels, and that whatever "
         "made these images was given the labels."
+    )
+
+
+def _of_variety(training: Training) -> str:
+    if training.proxy_temperature is not None and training.proxy_temperature < 1:
+        return (
+            "A second term at a low temperature rewards images that are easily classified, which "
+            "vary little: train with conditioning.proxy_classification.temperature: 1.0, or "
+            "without the term and with conditioning.positives_in_numerator: false (Eq. 7)."
+        )
+    if training.conditioning == "auxiliary_classifier":
+        return (
+            "An auxiliary classifier rewards images that are easily classified, which vary little: "
+            "use conditioning.kind: projection or d2d_ce."
+        )
+    return (
+        "Look at the samples of these classes, and compare other checkpoints: contragan evaluate "
+        "RUN/checkpoints/step-... --metrics class_diversity."
     )
 
 

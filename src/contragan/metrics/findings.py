@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 MOST_LISTED = 10
 """Classes named in a sentence; of more, the number of the others is given."""
 
-Kind = Literal["collapsed", "permuted", "merged", "lost", "confused", "missing"]
+Kind = Literal["collapsed", "permuted", "merged", "lost", "confused", "missing", "narrow"]
 
 
 class Finding(NamedTuple):

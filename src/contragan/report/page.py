@@ -11,15 +11,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from contragan.core.files import write_text
 from contragan.evaluation.record import metric_title, score_of, table_rows
 from contragan.report import classes, pictures
 from contragan.report.curves import charts
 from contragan.report.differences import ABSENT, compare
 from contragan.report.read import RunFacts, read_run
+from contragan.report.studies import StudyFacts, study_facts, study_of, study_runs
 from contragan.runs.run import is_run
+from contragan.studies.record import Record
 
 MOST_CLASSES = 1000
 """Rows of all tables of classes together."""
@@ -42,7 +42,7 @@ def report(
     watching: bool = False,
     show: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Report:
-    """Write one self-contained page about runs, or about folders of runs, to ``out``.
+    """Write one self-contained page about runs, folders of runs, or studies, to ``out``.
 
     Nothing but the folders is read, and nothing in them is written. A folder that cannot be shown
     is named on the page. ``show`` is called with a stage, how much of it is done, and of how much.
@@ -51,7 +51,7 @@ def report(
         UserError: the page cannot be written.
     """
     runs: list[RunFacts] = []
-    left_out: list[str] = []
+    studies, left_out = _studies(paths, show)
     folders = _labelled([found for path in paths for found in run_folders(path)])
     for number, (label, folder) in enumerate(folders):
         show("runs", number, len(folders))
@@ -60,10 +60,11 @@ def report(
             left_out.append(found)
         else:
             runs.append(found)
-    context = _context(runs, show)
+    context = _context(runs, show) | {"studies": studies}
     left_out += [f"{run.label}: {line}" for run in runs for line in run.left_out]
     _write(out, context | {"left_out": left_out, "watching": watching})
     finished = all(run.is_finished for run in runs)
+    finished &= all(study.is_finished for study in studies)
     return Report(out, len(runs), tuple(left_out), finished)
 
 
@@ -71,15 +72,25 @@ def run_folders(path: Path) -> list[Path]:
     """A run's folder itself; the runs of a study, or of a folder of runs."""
     if is_run(path):
         return [path]
-    try:
-        study = yaml.safe_load((path / "study.yaml").read_text(encoding="utf-8"))
-        pool = Path(os.path.normpath(path.absolute() / study["pool"]))
-        names = dict.fromkeys(run["name"] for run in study["runs"])
-        return [pool / name for name in names] or [path]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        pass
+    if isinstance(record := study_of(path), Record):
+        return study_runs(record, path)
     inside = sorted(item for item in path.glob("*") if is_run(item)) if path.is_dir() else []
     return inside or [path]
+
+
+def _studies(
+    paths: Sequence[Path], show: Callable[[str, int, int], None]
+) -> tuple[list[StudyFacts], list[str]]:
+    """The studies among the folders, and a sentence on each that cannot be read."""
+    found, left_out = [], []
+    for number, path in enumerate(paths):
+        record = study_of(path)
+        if isinstance(record, str):
+            left_out.append(record)
+        elif record is not None:
+            show("studies", number, len(paths))
+            found.append(study_facts(record, path))
+    return found, left_out
 
 
 def _labelled(paths: list[Path]) -> list[tuple[str, Path]]:

@@ -21,6 +21,14 @@ from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.fonts import illegible
 from contragan.core.pictures import FORMATS, draw_grid, to_pil
+from contragan.runs.between import (
+    ROWS,
+    STEPS,
+    Between,
+    check_between,
+    paths_between,
+    rows_of,
+)
 from contragan.runs.model import Model
 
 MOST_IN_GRID = 4096
@@ -40,13 +48,15 @@ def export_samples(
     console: Console,
     columns: int | None = None,
     scale: int | None = None,
+    between: Between | None = None,
 ) -> str:
     """Generate images and write them to ``out``; returns the line that says what was written.
 
     A picture's name (``FORMATS``) makes a grid with a row for each class, ``columns`` images wide
     and each enlarged by ``scale``: it has equally many images of every class, if need be more than
     ``num``, and says so. ``FILE.npz`` holds ``images`` (N, H, W, C) uint8, ``labels`` (N,) and
-    ``class_names`` (K,), anything else is a folder of one PNG per image.
+    ``class_names`` (K,), anything else is a folder of one PNG per image. ``between`` makes a grid
+    of paths (:func:`~contragan.runs.between.paths_between`), ``columns`` images long.
 
     Raises:
         UserError: a class that does not exist, an output that is there already, a full disk.
@@ -55,35 +65,66 @@ def export_samples(
     for line in remarks:
         note(console, f"note: {line}")
     is_grid = out.suffix.lower() in FORMATS
-    if not is_grid and (columns or scale):
-        option = "--columns" if columns else "--scale"
+    for_grids = {"--columns": columns, "--scale": scale, "--between": between}
+    if not is_grid and any(for_grids.values()):
+        option = next(name for name, value in for_grids.items() if value)
         raise UserError(f"{option} is for a grid: leave it out, or write --out samples.png")
     if is_grid:
         chosen = list(dict.fromkeys(chosen))
-    count = num
-    if count is None:
-        count = max(1, min(columns or 10, MOST_IN_GRID // len(chosen))) * len(chosen)
-    elif is_grid and count % len(chosen):
-        each = count // len(chosen) + 1
-        note(
-            console,
-            f"note: {each * len(chosen)} images in place of {count}, so that the grid has {each} "
-            f"of each of {len(chosen)} classes",
-        )
-        count = each * len(chosen)
+    if between is not None:
+        check_between(model, between, chosen)
+    count, remark = _count(num, chosen, columns, between)
+    if num is not None and not is_grid:
+        count, remark = num, None
+    if remark is not None:
+        note(console, f"note: {remark}")
     _check_room(model, count, out)
+    said = f"{count} images of iteration {model.iteration} written to {out}"
+    if is_grid:
+        for line in illegible(model.row_names[label] for label in chosen):
+            note(console, f"note: {line}")
+    if between is not None:
+        steps = columns or STEPS
+        rows = count // steps // rows_of(between, chosen)
+        paths_between(
+            model,
+            between,
+            chosen,
+            rows=rows,
+            steps=steps,
+            seed=seed,
+            truncation=truncation,
+        ).draw(scale).save(out)
+        return said
     labels = model.labels(chosen, count)
     batches = _shown(model.batches(labels, seed=seed, truncation=truncation), len(labels), console)
     if out.suffix == ".npz":
         _write_npz(model, labels, batches, out)
     elif is_grid:
-        for line in illegible(model.class_names[label] for label in chosen):
-            note(console, f"note: {line}")
         images = torch.cat(list(batches))
-        draw_grid(images, labels, model.class_names, columns=columns, scale=scale).save(out)
+        draw_grid(images, labels, model.row_names, columns=columns, scale=scale).save(out)
     else:
         _write_folder(model, labels, batches, out)
-    return f"{len(labels)} images of iteration {model.iteration} written to {out}"
+    return said
+
+
+def _count(
+    num: int | None, chosen: Sequence[int], columns: int | None, between: Between | None
+) -> tuple[int, str | None]:
+    """How many images a grid has, and what to say where ``num`` does not fill its rows."""
+    if num is not None and num < 1:
+        raise UserError(f"the number of images must be at least 1, not {num}")
+    if between is None:
+        unit = len(chosen)
+        usual = max(1, min(columns or 10, MOST_IN_GRID // unit)) * unit
+    else:
+        unit = (columns or STEPS) * rows_of(between, chosen)
+        usual = unit * (ROWS if between == "classes" else 1)
+    if num is None or num % unit == 0:
+        return num or usual, None
+    times = num // unit + 1
+    has = f"{times} of each of {unit} classes" if between is None else "whole paths"
+    return times * unit, f"{times * unit} images in place of {num}, so that the grid has {has}"
 
 
 def _check_room(model: Model, count: int, out: Path) -> None:

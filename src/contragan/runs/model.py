@@ -46,6 +46,9 @@ class Model:
 
     ``batch_norm`` is which statistics it uses: those of training, of each batch (an image then
     depends on the others of its batch), or standing ones, from samples made beforehand.
+
+    ``row_names`` are what a grid's rows are called: the class names, or nothing where the
+    generator was trained without labels.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Model:
         self.notes = list(notes)
         self.batch_norm = batch_norm
         self.class_names = run.dataset.class_names
+        labelled = run.recipe.generator.conditional
+        self.row_names = self.class_names if labelled else ("",) * len(self.class_names)
         self.image_bytes = run.recipe.data.channels * run.recipe.data.resolution**2
 
     def __repr__(self) -> str:
@@ -228,7 +233,7 @@ class Model:
         labels = self.labels(indices, num * len(indices))
         require_memory(len(labels), 2 * self.image_bytes, "pixels")
         images = torch.cat(list(self.batches(labels, seed=seed, truncation=truncation)))
-        return labelled_grid(images, labels, self.class_names, columns=columns, scale=scale)
+        return labelled_grid(images, labels, self.row_names, columns=columns, scale=scale)
 
     def sample(
         self,
