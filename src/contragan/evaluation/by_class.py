@@ -60,7 +60,10 @@ def faults(fidelity: Mapping[str, Any]) -> list[str]:
     return found or ["No class is permuted, merged or lost."]
 
 
-_TITLES = {"kernel_per_class": "kernel distance"}
+_TITLES = {
+    "kernel_per_class": "kernel distance",
+    "intra_class_distance": "intra-class distance",
+}
 
 
 def columns_by_class(record: EvaluationRecord) -> dict[str, dict[str, float | None]]:
@@ -80,7 +83,7 @@ def columns_by_class(record: EvaluationRecord) -> dict[str, dict[str, float | No
 
 
 def _by_class(metric: str, key: str, values: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    title = _TITLES.get(key, metric.replace("_", " "))
+    title = _TITLES.get(key) or _TITLES.get(metric, metric.replace("_", " "))
     nested = [value for value in values.values() if isinstance(value, dict)]
     if not nested:
         return {title: _numbers(values)}
