@@ -59,12 +59,12 @@ def test_cells_marks_and_names(run: Path) -> None:
     (image,) = panel.images
     assert image.get_array() is not None
     np.testing.assert_allclose(np.asarray(image.get_array())[1], [50, 25, 25, 0])
+    places = [
+        (patch.get_extents().transformed(panel.transData.inverted()), patch.get_linestyle())
+        for patch in panel.patches
+    ]
     outlined = {
-        (
-            round(p.get_y() + p.get_height() / 2),
-            round(p.get_x() + p.get_width() / 2),
-        ): p.get_linestyle()
-        for p in panel.patches
+        (round((box.y0 + box.y1) / 2), round((box.x0 + box.x1) / 2)): line for box, line in places
     }
     assert outlined == {(0, 1): "solid", (2, 2): "dashed", (3, 2): "dashed"}
     labels = panel.get_yticklabels()

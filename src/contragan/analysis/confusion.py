@@ -23,7 +23,10 @@ CSV_HEADER = ("run", "iteration", "asked for", "seen", "images")
 MOST_NUMBERS, MOST_NAMES = 20, 60
 """Classes beyond which the cells have no numbers, and the rows no names."""
 
-MARKS = {"permuted": ("#d62728", "solid"), "merged": ("#ff9900", "dashed")}
+MARKS: dict[str, tuple[str, Literal["solid", "dashed"]]] = {
+    "permuted": ("#d62728", "solid"),
+    "merged": ("#ff9900", "dashed"),
+}
 """Colour and line of what outlines a cell."""
 
 
@@ -100,10 +103,8 @@ def draw_confusion(confusions: Sequence[ClassConfusion]) -> Figure:
     side = [_side(one) for one in confusions]
     figure = Figure(figsize=(sum(side) + 0.6, max(side) + 0.7), layout="constrained")
     panels = figure.subplots(1, len(confusions), squeeze=False, width_ratios=side)[0]
-    drawn = None
-    for one, panel in zip(confusions, panels, strict=True):
-        drawn = _panel(panel, one)
-    figure.colorbar(drawn, ax=list(panels), label="percent of the images asked for", shrink=0.7)
+    drawn = [_panel(panel, one) for one, panel in zip(confusions, panels, strict=True)]
+    figure.colorbar(drawn[0], ax=list(panels), label="percent of the images asked for", shrink=0.7)
     _legend(figure, {kind for one in confusions for _, _, kind in one.marks})
     return figure
 

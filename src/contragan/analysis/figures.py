@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contragan.core.errors import UserError
 from contragan.core.files import check_writable, whole, write_text
@@ -79,7 +79,7 @@ def as_written(text: Text) -> Text:
     return text
 
 
-def name_ticks(axis: Axis, names: Sequence[str], **style: object) -> None:
+def name_ticks(axis: Axis, names: Sequence[str], **style: Any) -> None:
     """Class names at 0, 1, ... along an axis."""
     axis.set_ticks(
         range(len(names)), [legible(name, index) for index, name in enumerate(names)], **style
@@ -89,7 +89,7 @@ def name_ticks(axis: Axis, names: Sequence[str], **style: object) -> None:
 
 
 def name_legend(
-    place: Axes | Figure, handles: Sequence[Artist], names: Sequence[str], **style: object
+    place: Axes | Figure, handles: Sequence[Artist], names: Sequence[str], **style: Any
 ) -> Legend:
     """A legend of names, of which matplotlib would hide those that begin with an underscore."""
     legend: Legend = place.legend(list(handles), [str(i) for i in range(len(names))], **style)

@@ -42,6 +42,11 @@ Classes = Annotated[
         help="Only these classes: names or indices, separated by commas; may be repeated.",
     ),
 ]
+Columns = Annotated[int, typer.Option(min=1, max=100, help="Images of each class.")]
+Truncation = Annotated[
+    float | None,
+    typer.Option(metavar="T", help="Redraw every coordinate of the latent beyond T."),
+]
 WhichEvaluation = Annotated[
     Literal["best", "last"],
     typer.Option(
@@ -158,3 +163,82 @@ def classes(runs: Runs, out: Out, csv: Csv = None, which: WhichEvaluation = "bes
     found = read_classes([expanded(run) for run in runs], which=which)
     rows = (row for one in found for row in one.rows())
     _write(draw_classes(found), out, [one.summary() for one in found], csv, CSV_HEADER, rows)
+
+
+@plot_app.command("grid")
+def grid(
+    context: typer.Context,
+    runs: Checkpoints,
+    out: Out,
+    classes: Classes = None,
+    columns: Columns = 10,
+    truncation: Truncation = None,
+    which: Which = "best",
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Draw images by class, all of a column from one latent; several runs side by side."""
+    from contragan.analysis.grid import draw_grids, read_grids
+    from contragan.core.console import make_console
+
+    _check(out)
+    grids = read_grids(
+        _opened(context, runs),
+        make_console(),
+        classes=classes or (),
+        columns=columns,
+        which=which,
+        truncation=truncation,
+        seed=seed,
+        device=device,
+    )
+    _write(draw_grids(grids), out, [])
+
+
+@plot_app.command("curves")
+def curves(
+    runs: Runs,
+    out: Out,
+    csv: Csv = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only quantities with this in their name, such as frechet or d/; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Draw scores and loss terms over iterations, one panel for each."""
+    from contragan.analysis.curves import CSV_HEADER, draw_curves, read_curves
+
+    _check(out, csv)
+    found = read_curves([expanded(run) for run in runs], only=only or ())
+    rows = (row for one in found for row in one.rows())
+    _write(draw_curves(found), out, [one.summary() for one in found], csv, CSV_HEADER, rows)
+
+
+@plot_app.command("compare")
+def compare(
+    runs: Runs,
+    out: Out,
+    classes: Classes = None,
+    columns: Columns = 5,
+    which: Which = "best",
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Draw two or more runs in one picture: images by class, and the main scores."""
+    from contragan.analysis.compare import draw_comparison, read_comparison
+    from contragan.core.console import make_console
+
+    _check(out)
+    found = read_comparison(
+        [expanded(run) for run in runs],
+        make_console(),
+        classes=classes or (),
+        columns=columns,
+        which=which,
+        seed=seed,
+        device=device,
+    )
+    _write(draw_comparison(found), out, [one.summary() for one in found.curves])
