@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from contragan.analysis.curves import RunCurves, panel_titles, read_curves, run_legend, show_curve
-from contragan.analysis.grid import ImageGrid, grid_widths, image_grid, show_grids
+from contragan.analysis.grid import USUAL_CLASSES, ImageGrid, grids_size, image_grid, show_grids
 from contragan.analysis.loaded import load_titled
-from contragan.analysis.montage import CELL
+from contragan.core.console import note
 from contragan.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ SCORES = (
 
 MOST_CURVES = 4
 
+ACROSS = 20
+"""Images beside each other, of all runs together."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -44,14 +47,15 @@ def read_comparison(
     console: Console,
     *,
     classes: Sequence[str] = (),
-    columns: int = 5,
+    columns: int | None = None,
     which: str = "best",
     seed: int = 0,
     device: str = "cpu",
 ) -> Comparison:
     """Grids from the same latents, and curves, of two or more runs.
 
-    The curves are the main scores; loss terms where no run was evaluated in training.
+    The curves are the main scores; of a run that was not evaluated in training, loss terms. All
+    grids together are about twenty images wide, unless ``columns`` says how many each one is.
 
     Raises:
         UserError: fewer than two runs, no checkpoint, or nothing in common to compare by class.
@@ -69,11 +73,14 @@ def read_comparison(
                 f"{first.run.path} and {model.run.path} have other classes, which cannot be set "
                 "side by side: plot a grid of each"
             )
-    chosen = classes or (() if len(first.class_names) <= 20 else first.class_names[:20])
-    if not classes and others:  # by name: the runs may have their classes in another order
-        chosen = first.class_names[:20]
+    if not classes and len(first.class_names) > USUAL_CLASSES:
+        left_out = len(first.class_names) - USUAL_CLASSES
+        note(console, f"note: {left_out} classes are left out: name others as --classes")
+    # By name: the runs may have their classes in another order.
+    chosen = classes or first.class_names[:USUAL_CLASSES]
+    width = columns or max(3, ACROSS // len(loaded))
     grids = [
-        image_grid(model, title, console, chosen, columns, None, seed) for model, title in loaded
+        image_grid(model, title, console, chosen, width, None, seed) for model, title in loaded
     ]
     return Comparison(grids, [_main(run) for run in curves])
 
@@ -91,14 +98,14 @@ def draw_comparison(comparison: Comparison) -> Figure:
 
     grids, curves = comparison.grids, comparison.curves
     titles = panel_titles(curves)[: 2 * MOST_CURVES]
-    widths = grid_widths(grids)
-    top = CELL * max(len(grid.images) for grid in grids) + 0.7
+    width, top = grids_size(grids)
     across = min(MOST_CURVES, len(titles))
     rows = -(-len(titles) // across)
     bottom = 2.4 * rows + 0.5
-    figure = Figure(figsize=(max(sum(widths), 2.6 * across), top + bottom), layout="constrained")
+    width = max(width, 2.6 * across)
+    figure = Figure(figsize=(width, top + bottom), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=[top, bottom])
-    show_grids(upper.subplots(1, len(grids), squeeze=False, width_ratios=widths)[0], grids)
+    show_grids(upper, (width, top), grids)
     panels = lower.subplots(rows, across, squeeze=False).flat
     for title, panel in zip(titles, panels, strict=False):
         show_curve(panel, curves, title)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contragan.runs.model import Model
 
 FORMATS = (".png", ".svg", ".pdf")
-DPI = 150
+DPI = 144  # two pixels to a point, so that pictures made of pixels stay sharp
 
 
 def check_figure_file(path: Path) -> None:

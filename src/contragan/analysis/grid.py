@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 import torch
 from rich.console import Console
 
-from contragan.analysis.figures import as_written
 from contragan.analysis.loaded import chosen_classes, load_titled
-from contragan.analysis.montage import CELL, Cells, label_width, show_montage
+from contragan.analysis.montage import (
+    CELL,
+    Cells,
+    add_montage,
+    label_width,
+    title_height,
+    title_lines,
+)
 from contragan.runs.model import Model
 from contragan.runs.sampling import require_memory
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 USUAL_CLASSES, MOST_CLASSES = 20, 100
 """Classes shown where none are named, and the most."""
@@ -106,31 +111,41 @@ def draw_grids(grids: Sequence[ImageGrid]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    widths = grid_widths(grids)
-    height = CELL * max(len(grid.images) for grid in grids) + 0.6
-    figure = Figure(figsize=(sum(widths), height), layout="constrained")
-    panels = figure.subplots(1, len(grids), squeeze=False, width_ratios=widths)[0]
-    show_grids(panels, grids)
+    size = grids_size(grids)
+    figure = Figure(figsize=size)
+    show_grids(figure, size, grids)
     return figure
 
 
-def grid_widths(grids: Sequence[ImageGrid]) -> list[float]:
-    """Inches that each grid takes, its names included."""
-    shared = len({grid.row_names for grid in grids}) == 1
-    return [
-        CELL * grid.images.shape[1]
-        + 0.3
-        + (label_width(grid.row_names) if not shared or index == 0 else 0)
-        for index, grid in enumerate(grids)
-    ]
+def grids_size(grids: Sequence[ImageGrid]) -> tuple[float, float]:
+    """Width and height, in inches, of the grids with their names and titles."""
+    places = _places(grids)
+    last, (left, top, _) = grids[-1], places[-1]
+    return left + _width(last) + 0.15, top + CELL * max(len(g.images) for g in grids) + 0.1
 
 
-def show_grids(panels: Sequence[Axes], grids: Sequence[ImageGrid]) -> None:
-    """Draw each grid into its panel."""
+def show_grids(
+    place: Figure | SubFigure, size: tuple[float, float], grids: Sequence[ImageGrid]
+) -> None:
+    """Draw the grids from the upper left corner of a figure of ``size`` inches."""
     shared = len({grid.row_names for grid in grids}) == 1
-    for index, (panel, grid) in enumerate(zip(panels, grids, strict=True)):
+    for index, (grid, (left, top, title)) in enumerate(zip(grids, _places(grids), strict=True)):
         names = grid.row_names if not shared or index == 0 else ("",) * len(grid.row_names)
-        show_montage(panel, grid.images, names)
-        title, comma, iteration = grid.title.partition(", iteration")
-        broken = f"{title}\n{comma[2:]}{iteration}" if iteration else title
-        as_written(panel.set_title(broken, fontsize="medium", loc="left"))
+        add_montage(place, size, (left, top), grid.images, names, title)
+
+
+def _places(grids: Sequence[ImageGrid]) -> list[tuple[float, float, str]]:
+    """Left edge and top of each grid's images, and its title in lines."""
+    shared = len({grid.row_names for grid in grids}) == 1
+    titles = [title_lines(grid.title, _width(grid)) for grid in grids]
+    top = max(map(title_height, titles)) + 0.05
+    places, x = [], 0.0
+    for index, (grid, title) in enumerate(zip(grids, titles, strict=True)):
+        x += label_width(grid.row_names) if not shared or index == 0 else 0.1
+        places.append((x + 0.05, top, title))
+        x += _width(grid) + 0.2
+    return places
+
+
+def _width(grid: ImageGrid) -> float:
+    return max(CELL * grid.images.shape[1], 1.6)

@@ -4,7 +4,7 @@ from contragan.cli.application import app, main
 from contragan.cli.cache import cache_app
 from contragan.cli.evaluating import evaluate
 from contragan.cli.generating import sample
-from contragan.cli.plotting import plot_app
+from contragan.cli.plotting_images import plot_app  # which adds kinds to those of plotting
 from contragan.cli.reporting import report
 from contragan.cli.study_results import page, table
 from contragan.cli.studying import study_app
