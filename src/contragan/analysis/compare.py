@@ -104,7 +104,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
     bottom = 2.4 * rows + 0.5
     width = max(width, 2.6 * across)
     figure = Figure(figsize=(width, top + bottom), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[top, bottom])
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[top, bottom]).flat
     show_grids(upper, (width, top), grids)
     panels = lower.subplots(rows, across, squeeze=False).flat
     for title, panel in zip(titles, panels, strict=False):

@@ -148,4 +148,4 @@ def _places(grids: Sequence[ImageGrid]) -> list[tuple[float, float, str]]:
 
 
 def _width(grid: ImageGrid) -> float:
-    return max(CELL * grid.images.shape[1], 1.6)
+    return max(CELL * int(grid.images.shape[1]), 1.6)

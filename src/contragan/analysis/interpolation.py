@@ -102,7 +102,7 @@ def read_interpolation(
         names = tuple(model.class_names[index] for index in chosen)
     else:
         ends = model.latents(2 * len(chosen), seed=seed, truncation=truncation)
-        latents = [path_between(*pair, share) for pair in ends.view(len(chosen), 2, -1)]
+        latents = [path_between(a, b, share) for a, b in ends.view(len(chosen), 2, -1)]
         names = ("",) * len(chosen)
     labels = torch.tensor(chosen).repeat_interleave(steps)
     images = _rows(model, torch.cat(latents), labels, len(chosen))
@@ -158,8 +158,8 @@ def draw_interpolation(interpolation: Interpolation) -> Figure:
     left = max(label_width(part.row_names) for part in parts) + 0.05
     titles = [interpolation.title, *(part.what for part in parts)]
     width = left + max(CELL * steps, 1.15 * text_width(titles, TITLE_SIZE)) + 0.1  # bold is wider
-    above = 0.45
-    size = (width, 0.35 + sum(CELL * len(part.images) + above for part in parts) + 0.05)
+    above = 0.42
+    size = (width, 0.25 + sum(CELL * len(part.images) + above for part in parts))
     figure = Figure(figsize=size)
     as_written(
         figure.text(
@@ -171,9 +171,9 @@ def draw_interpolation(interpolation: Interpolation) -> Figure:
             fontweight="bold",
         )
     )
-    top = 0.35
+    top = 0.05
     for part in parts:
-        top += above
+        top += above + (0.15 if part is parts[0] else 0)
         add_montage(figure, size, (left, top), part.images, part.row_names, part.what)
         top += CELL * len(part.images)
     return figure

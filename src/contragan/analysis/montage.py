@@ -107,7 +107,7 @@ def title_lines(title: str, width: float) -> str:
     """A title in lines that fit in a width of some inches, "iteration" on a line of its own."""
     name, comma, iteration = title.partition(", iteration")
     letters = max(16, int(width / text_width(["n"], TITLE_SIZE)))
-    lines = folded(name, letters)
+    lines = [line.strip() for line in folded(name, letters)]
     return "\n".join([*lines, f"{comma[2:]}{iteration}"] if iteration else lines)
 
 

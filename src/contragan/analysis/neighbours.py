@@ -99,4 +99,5 @@ def read_neighbours(
 
 def draw_neighbours(neighbours: Neighbours) -> Figure:
     """Each training image, framed, and to its right the generated images nearest to it."""
-    return draw_pairs(neighbours.pairs).figure()
+    figure: Figure = draw_pairs(neighbours.pairs).figure()
+    return figure

@@ -33,7 +33,7 @@ CSV_HEADER = ("run", "truncation", "score", "value")
 LEVELS = (0.2, 0.4, 0.7, 1.0, 1.5, 2.0, math.inf)
 """Truncations that are drawn; the last one is none."""
 
-USUAL_CLASSES, MOST_CLASSES = 8, 20
+USUAL_CLASSES, MOST_CLASSES = 10, 20
 
 METRICS = ("frechet_distance", "precision_recall")
 
@@ -144,7 +144,7 @@ def read_truncation(
         path: a run's folder, or a checkpoint in it.
         console: where progress is shown.
         levels: truncations above 0; ``math.inf`` is none.
-        classes: whose images are shown, names or indices; none of them: the first eight.
+        classes: whose images are shown, names or indices; none of them: the first ten.
         num_images: generated images behind each score; None as the recipe says.
         features: what images are compared by; None as the recipe says.
         which: the checkpoint of a run: ``"best"`` or ``"last"``.
@@ -222,7 +222,7 @@ def draw_truncation(truncation: Truncation) -> Figure:
     left = margin + CELL * columns + 0.25
     height = max(top + CELL * rows + 0.6, 4.6)
     figure = Figure(figsize=(left + right, height), layout="constrained")
-    place, charts = figure.subfigures(1, 2, width_ratios=[left, right])
+    place, charts = figure.subfigures(1, 2, squeeze=False, width_ratios=[left, right]).flat
     title = title_lines(truncation.title, CELL * columns)
     panel = add_montage(
         place, (left, height), (margin, top), truncation.images, truncation.row_names, title

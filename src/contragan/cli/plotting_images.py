@@ -18,6 +18,8 @@ from contragan.cli.options import (
 from contragan.cli.plotting import Csv, Out, Runs, check_outputs, plot_app, write_figure
 from contragan.core.files import expanded
 
+__all__ = ["plot_app"]
+
 Checkpoints = Annotated[
     list[Path],
     typer.Argument(help="Folders of runs, or checkpoints in them.", metavar="RUN..."),
@@ -186,7 +188,7 @@ def interpolation(
     else:
         check_outputs(out)
     found = read_interpolation(
-        *_opened(context, [run]),
+        _opened(context, [run])[0],
         make_console(),
         classes=classes or (),
         steps=steps or (24 if moving else 10),
@@ -231,7 +233,7 @@ def truncation(
 
     check_outputs(out, csv)
     found = read_truncation(
-        *_opened(context, [run]),
+        _opened(context, [run])[0],
         make_console(),
         levels=parse_levels(levels),
         classes=classes or (),
@@ -265,7 +267,7 @@ def neighbours(
 
     check_outputs(out)
     found = read_neighbours(
-        *_opened(context, [run]),
+        _opened(context, [run])[0],
         make_console(),
         num_images=num,
         features=features,
