@@ -6,18 +6,26 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contragan.core.errors import UserError
 from contragan.core.files import check_writable, whole, write_text
+from contragan.core.fonts import font_path, legible
 from contragan.recipes.catalog import short_name
 from contragan.runs.run import Run
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
+
+    from contragan.runs.model import Model
 
 FORMATS = (".png", ".svg", ".pdf")
-DPI = 150
+DPI = 144  # two pixels to a point, so that pictures made of pixels stay sharp
 
 
 def check_figure_file(path: Path) -> None:
@@ -49,3 +57,53 @@ def run_titles(runs: Sequence[Run]) -> list[str]:
         f"{title} ({run.path})" if titles.count(title) > 1 else title
         for title, run in zip(titles, runs, strict=True)
     ]
+
+
+def model_titles(models: Sequence[Model]) -> list[str]:
+    """A title for each loaded checkpoint: that of its run, and its iteration."""
+    runs = {model.run.path.resolve(): model.run for model in models}
+    titles = dict(zip(runs, run_titles(list(runs.values())), strict=True))
+    return [
+        f"{titles[model.run.path.resolve()]}, iteration {model.iteration:,}" for model in models
+    ]
+
+
+def as_written(text: Text) -> Text:
+    """Show a name of somebody's as it is: no formulas, in a font that has its letters."""
+    text.set_parse_math(False)
+    path = font_path(text.get_text())
+    if path is not None and not path.endswith("DejaVuSans.ttf"):
+        properties = text.get_fontproperties().copy()
+        properties.set_file(path)
+        text.set_fontproperties(properties)
+    return text
+
+
+def name_ticks(axis: Axis, names: Sequence[str], **style: Any) -> None:
+    """Class names at 0, 1, ... along an axis."""
+    axis.set_ticks(
+        range(len(names)), [legible(name, index) for index, name in enumerate(names)], **style
+    )
+    for label in axis.get_ticklabels():
+        as_written(label)
+
+
+def name_legend(
+    place: Axes | Figure, handles: Sequence[Artist], names: Sequence[str], **style: Any
+) -> Legend:
+    """A legend of names, of which matplotlib would hide those that begin with an underscore."""
+    legend: Legend = place.legend(list(handles), [str(i) for i in range(len(names))], **style)
+    for index, (text, name) in enumerate(zip(legend.get_texts(), names, strict=True)):
+        text.set_text(legible(name, index))
+        as_written(text)
+    return legend
+
+
+def colours(count: int) -> list[tuple[float, float, float]]:
+    """As many colours, which can be told apart up to 20."""
+    from matplotlib import colormaps
+
+    if count <= 20:
+        names = colormaps["tab10" if count <= 10 else "tab20"]
+        return [names(index)[:3] for index in range(count)]
+    return [colormaps["turbo"](index / (count - 1))[:3] for index in range(count)]

@@ -7,7 +7,7 @@ from contragan.cli.drafting import init
 from contragan.cli.evaluating import evaluate
 from contragan.cli.exploring import explore
 from contragan.cli.generating import sample
-from contragan.cli.plotting import plot_app
+from contragan.cli.plotting_images import plot_app  # which adds kinds to those of plotting
 from contragan.cli.reporting import report
 from contragan.cli.study_results import page, table
 from contragan.cli.studying import study_app

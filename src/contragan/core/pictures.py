@@ -62,11 +62,11 @@ class Picture:
             save_image(self.image(), path)
             return
         with whole(path) as temporary, temporary.open("wb") as file:
-            figure = self._figure()
+            figure = self.figure()
             figure.savefig(file, format=kind, dpi=72)
 
-    def _figure(self) -> Any:
-        """The picture in matplotlib, one point per pixel."""
+    def figure(self) -> Any:
+        """The picture in matplotlib, one point for each pixel."""
         from matplotlib.figure import Figure
         from matplotlib.font_manager import FontProperties
 

@@ -42,19 +42,10 @@ def evaluate_run(
     config = choice.config(run.recipe.evaluation)
     if config.num_images is not None:
         require_memory(config.num_images, 32, "labels")
-    given = {
-        "--data": choice.data,
-        "--skip-unreadable": choice.skip_unreadable,
-        "--report": choice.report,
-    }
-    if run.recipe.data.kind == "digits" and any(given.values()):
-        option = next(name for name, value in given.items() if value)
-        raise UserError(
-            f"{option} means nothing to a run on digits, which has no files: leave it out"
-        )
+    refuse_files(run, choice)
     device = find_device(choice.device)
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
-    train, test = _data(run, choice, console)
+    train, test = images_of_run(run, choice, console)
     generator = trained.generator
     if choice.classes:
         chosen, remarks = trained.resolve(trained.split_names(choice.classes))
@@ -85,8 +76,26 @@ def evaluate_run(
     return record
 
 
-def _data(run: Run, choice: Choice, console: Console) -> tuple[ImageDataset, ImageDataset]:
-    """The training and test images of a run; says so where they are others than it had."""
+def refuse_files(run: Run, choice: Choice) -> None:
+    """Raises UserError where files are given to a run whose data has none."""
+    given = {
+        "--data": choice.data,
+        "--skip-unreadable": choice.skip_unreadable,
+        "--report": choice.report,
+    }
+    if run.recipe.data.kind == "digits" and any(given.values()):
+        option = next(name for name, value in given.items() if value)
+        raise UserError(
+            f"{option} means nothing to a run on digits, which has no files: leave it out"
+        )
+
+
+def images_of_run(run: Run, choice: Choice, console: Console) -> tuple[ImageDataset, ImageDataset]:
+    """The training and test images of a run; says so where they are others than it had.
+
+    Raises:
+        UserError: they cannot be read, or have other classes than the run.
+    """
     root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
         run.recipe.data,

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contragan.evaluation.record import metric_title, plain_title
+from contragan.evaluation.quantities import SECTIONS, is_part, quantity_title, section
 from contragan.report.read import RunFacts, Series
 
 MOST_POINTS = 600
 """Points of a line; of a longer one each stretch keeps its lowest and its highest."""
-
-# (section, what belongs there, whether each quantity has a chart of its own); the first that fits.
-_SECTIONS = (
-    ("Distances", r"evaluation/.*distance", True),
-    ("Class accuracy", r"evaluation/.*class_accuracy", False),
-    ("Precision and recall", r"evaluation/(precision|recall|density|coverage)", False),
-    ("Other scores", r"evaluation/", True),
-    ("Authenticity accuracies", r".*authenticity", False),
-    ("Singular values", r".*singular", False),
-    ("Loss terms of D", r"d/", False),
-    ("Loss terms of G", r"g/", False),
-    ("Throughput", r".*per_second", True),
-    ("Other records", r"", True),
-)
 
 
 @dataclass
@@ -50,24 +35,23 @@ def charts(runs: Sequence[RunFacts]) -> list[Chart]:
     """
     found: dict[tuple[str, str, str], Chart] = {}
     for run in runs:
-        if len(runs) > 1 and any(map(_is_part, run.series)):
+        if len(runs) > 1 and any(map(is_part, run.series)):
             run.left_out.append("Curves of single layers are shown in a report of one run only.")
         for name, series in run.series.items():
-            if len(runs) > 1 and _is_part(name):
+            if len(runs) > 1 and is_part(name):
                 continue
-            section, apart = _section(name)
+            place, apart = section(name)
             title = _title(run, name)
-            group = title if apart or len(runs) > 1 else section
-            if _is_part(name):
+            group = title if apart or len(runs) > 1 else place
+            if is_part(name):
                 group = _title(run, name.rpartition("/")[0])
                 title = name.rpartition("/")[2]
-            key = (section, group, series.unit)
-            chart = found.setdefault(key, Chart(section, group, _unit(series.unit)))
+            key = (place, group, series.unit)
+            chart = found.setdefault(key, Chart(place, group, _unit(series.unit)))
             steps, values = thinned(series)
             line = run.label if len(runs) > 1 or group == title else title
             chart.lines.append({"name": line, "x": steps, "y": values})
-    order = [section for section, _, _ in _SECTIONS]
-    return sorted(found.values(), key=lambda chart: order.index(chart.section))
+    return sorted(found.values(), key=lambda chart: SECTIONS.index(chart.section))
 
 
 def thinned(series: Series, most: int = MOST_POINTS) -> tuple[list[int], list[float | None]]:
@@ -97,25 +81,8 @@ def _rounded(series: Series, kept: Sequence[int]) -> tuple[list[int], list[float
     return [series.steps[i] for i in kept], short
 
 
-def _is_part(name: str) -> bool:
-    """Whether it is one number of a record of many, such as one layer's singular value."""
-    return name.count("/") > 1 and not name.startswith("evaluation/")
-
-
-def _section(name: str) -> tuple[str, bool]:
-    return next((title, apart) for title, pattern, apart in _SECTIONS if re.match(pattern, name))
-
-
 def _title(run: RunFacts, name: str) -> str:
-    if not name.startswith("evaluation/"):
-        network, slash, term = name.partition("/")
-        if slash and network in {"d", "g"}:
-            return f"{network.upper()}: {term.replace('_', ' ')}"
-        plain = name.removeprefix("stability/").replace("_", " ")
-        return plain[:1].upper() + plain[1:]
-    score = name.removeprefix("evaluation/")
-    title = metric_title(run.evaluations[0][1], score) if run.evaluations else plain_title(score)
-    return title[:1].upper() + title[1:]
+    return quantity_title(name, run.evaluations[0][1] if run.evaluations else None)
 
 
 def _unit(unit: str) -> str:

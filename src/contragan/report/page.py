@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contragan.core.files import write_text
+from contragan.evaluation.by_class import EXPLANATION
 from contragan.evaluation.record import metric_title, score_of, table_rows
 from contragan.report import classes, pictures
 from contragan.report.curves import charts
@@ -131,7 +132,7 @@ def _context(runs: list[RunFacts], show: Callable[[str, int, int], None]) -> dic
         "confusions": confusions,
         "tables": tables,
         "neighbours": neighbours,
-        "explanation": classes.EXPLANATION,
+        "explanation": EXPLANATION,
         "comparison": compare(runs),
         "scores": [_scores(run) for run in runs],
         "protocols": [_protocols(run) for run in runs],
