@@ -28,6 +28,7 @@ from contragan.runs.log import MetricsLog
 from contragan.runs.writer import Writer
 from contragan.training.display import Display
 from contragan.training.ema import EMA
+from contragan.training.fine_tuning import FineTuning
 from contragan.training.forecast import Forecast
 from contragan.training.seconds import Seconds
 from contragan.training.step import Step
@@ -61,7 +62,7 @@ class Loop:
     are copied to main memory at once and written while the next iterations run. They are saved
     before they are evaluated, so that a failed evaluation does not lose any iteration. What it led
     to is noted in the checkpoint afterwards; where that note is missing, a resumed run makes the
-    evaluation again.
+    evaluation again. ``fine_tuning`` is what the networks have just taken from another run.
     """
 
     step: Step
@@ -74,6 +75,7 @@ class Loop:
     draw_samples: Callable[[int], None]
     log: MetricsLog | None = None
     watch: Watch = field(default_factory=Watch)
+    fine_tuning: FineTuning | None = None
     iteration: int = 0
     best: float | None = None
     best_iteration: int | None = None

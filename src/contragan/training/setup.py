@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -32,6 +32,7 @@ from contragan.training.launch import find_launch
 from contragan.training.place import default_folder
 from contragan.training.processes import start
 from contragan.training.resume import Earlier, check_folder, same_data
+from contragan.training.starting_point import Source, check_fits, starting_point
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Request:
     """What ``contragan train`` was asked for; ``devices`` and ``nodes`` None: as launched.
 
     ``overrides`` are the settings that the recipe was changed by: where ``out`` is None they are
-    part of the folder's name.
+    part of the folder's name. ``start_from`` is a run of other data to take the weights from.
     """
 
     name: str
@@ -62,12 +63,14 @@ class Request:
     wait_minutes: float = 30.0
     step: StepKind = "eager"
     overrides: tuple[str, ...] = ()
+    start_from: Path | None = None
 
     @property
     def folder(self) -> Path:
         if self.out is not None:
             return self.out
-        return default_folder(self.name, self.seed, self.overrides)
+        start = () if self.start_from is None else (f"from={self.start_from}",)
+        return default_folder(self.name, self.seed, (*self.overrides, *start))
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Setup:
     console: Console
     extractor: FeatureExtractor | None = None
     lock: RunLock | None = None
+    source: Source | None = None
 
 
 def set_up(request: Request, console: Console) -> Setup:
@@ -103,7 +107,8 @@ def set_up(request: Request, console: Console) -> Setup:
     lock = RunLock(request.folder)
     try:
         earlier = on_first(fabric, lambda: take_folder(request, lock, console))
-        return load(request, fabric, lock, earlier, console)
+        source = on_all(fabric, lambda: find_start(request, earlier, console))
+        return replace(load(request, fabric, lock, earlier, console), source=source)
     except BaseException:
         lock.release()
         raise
@@ -130,6 +135,26 @@ def take_folder(request: Request, lock: RunLock, console: Console) -> Earlier | 
         raise UserError(
             f"--out {folder} cannot be read ({error.strerror}): give another"
         ) from error
+
+
+def find_start(request: Request, earlier: Earlier | None, console: Console) -> Source | None:
+    """The checkpoint of another run that this training starts from; None where there is none."""
+    recipe = request.recipe
+    source = starting_point(
+        request.folder,
+        request.start_from,
+        console,
+        resumed=earlier is not None,
+        begun=earlier is not None and earlier.checkpoint is not None,
+    )
+    if source is not None:
+        check_fits(source, recipe)
+    elif recipe.training.frozen_discriminator_blocks and not (earlier and earlier.checkpoint):
+        raise UserError(
+            "training.frozen_discriminator_blocks keeps weights that another run has trained: "
+            "give that run as --from, or set it to 0"
+        )
+    return source
 
 
 def load(

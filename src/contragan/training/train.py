@@ -23,6 +23,7 @@ from contragan.training.captured import CapturedStep, why_not_captured
 from contragan.training.continuing import command_to_continue
 from contragan.training.display import Display
 from contragan.training.ema import EMA
+from contragan.training.fine_tuning import FineTuning, class_starts, take_over
 from contragan.training.health import Networks, signs_of_death
 from contragan.training.loop import Loop, Score
 from contragan.training.objective import Objective
@@ -30,7 +31,15 @@ from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
 from contragan.training.rollback import go_back
 from contragan.training.room import check_room, memory_explained
-from contragan.training.setup import Request, Setup, StepKind, changed_code, environment, set_up
+from contragan.training.setup import (
+    Request,
+    Setup,
+    StepKind,
+    changed_code,
+    environment,
+    on_first,
+    set_up,
+)
 from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
@@ -124,9 +133,12 @@ def wire(setup: Setup, request: Request) -> Loop:
     training = run.recipe.training
     check_room(run.recipe, run.dataset.num_classes, fabric.device)
     gan = build(run.recipe, run.dataset.num_classes, request.seed)
+    taken = start_of(setup, gan)
     gan.move_to(fabric.device)
     step = make_step(setup, gan, request.seed, request.step)
     ema = EMA(gan.generator, training.ema) if training.ema else None
+    if taken is not None and ema is not None:
+        taken.give_average(ema.average)
     best_generator = ema.average if ema else gan.generator
 
     def evaluate(iteration: int) -> Score:
@@ -147,10 +159,28 @@ def wire(setup: Setup, request: Request) -> Loop:
         evaluate=evaluate,
         draw_samples=draw_samples,
         watch=make_watch(setup, step),
+        fine_tuning=taken,
     )
     if setup.checkpoint is not None:
         loop.resume(setup.checkpoint)
     return loop
+
+
+def start_of(setup: Setup, gan: GAN) -> FineTuning | None:
+    """Give a new GAN the weights that its training starts from, if there are any, and say so."""
+    source = setup.source
+    if source is None:
+        return None
+    fabric, recipe = setup.fabric, setup.run.recipe
+    # Decided once: processes that round otherwise could choose other classes.
+    starts = on_first(
+        fabric, lambda: class_starts(source, setup.train, fabric.device, setup.console)
+    )
+    assert starts is not None
+    taken = take_over(gan, source, starts, recipe)
+    for line in taken.lines():
+        note(setup.console, line)
+    return taken
 
 
 def claim(setup: Setup, loop: Loop) -> None:
@@ -160,7 +190,8 @@ def claim(setup: Setup, loop: Loop) -> None:
         known = environment(setup.fabric, run.recipe)
         for line in changed_code(run.environment, known):
             note(setup.console, line)
-        run.write(known)
+        taken = loop.fine_tuning
+        run.write(known, None if taken is None else taken.record())
         loop.log = MetricsLog(run.path, loop.iteration, evaluated=loop.evaluated)
         loop.mark_best()
         loop.watch.recall(read_metrics(loop.log.path))
@@ -206,6 +237,7 @@ def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> St
             f"processes in {training.accumulation_steps} parts each: choose a multiple of "
             f"{training.accumulation_steps * fabric.world_size}"
         )
+    gan.discriminator.freeze_lowest(training.frozen_discriminator_blocks)
     step = Step(
         fabric=fabric,
         gan=gan,
@@ -267,9 +299,9 @@ def why_not_compiled(device: torch.device) -> str | None:
 
 
 def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
-    """Adam in its fused form, one kernel for all parameters."""
+    """Adam in its fused form, one kernel for all parameters that are trained."""
     return torch.optim.Adam(
-        network.parameters(),
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         eps=config.eps,
