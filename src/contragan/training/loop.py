@@ -156,7 +156,7 @@ class Loop:
     def _iterate(self) -> None:
         start = now = time.perf_counter()
         iteration = self.iteration + 1
-        self.step.gan.head.begin(self.iteration)
+        self.step.objective.begin(self.iteration)
         for index in range(self.config.discriminator_steps):
             update = self.iteration * self.config.discriminator_steps + index
             parts = self.step.fetch(update)
@@ -294,6 +294,7 @@ class Loop:
             "discriminator_optimizer": self.step.discriminator_optimizer.state_dict(),
             "generator_optimizer": self.step.generator_optimizer.state_dict(),
             "augmentation": self.step.augmentation.state_dict(),
+            "regularizers": self.step.objective.state_dict(),
             "meters": {name: meter.state_dict() for name, meter in self.meters.items()},
         }
 
@@ -341,5 +342,6 @@ class Loop:
             for group in optimizer.param_groups:
                 group["capturable"] = False  # a captured step sets it again, where it may
         self.step.augmentation.load_state_dict(state["augmentation"])
+        self.step.objective.load_state_dict(state.get("regularizers", {}))  # older ones have none
         for name, meter in self.meters.items():
             meter.load_state_dict(state["meters"][name])
