@@ -223,6 +223,8 @@ class Loop:
         for meter in self.meters.values():
             meter.share()
             terms |= meter.read()
+        for name, value in self.step.augmentation.readings().items():
+            terms[f"augmentation/{name}"] = value
         if self.log is not None:
             for name, value in terms.items():
                 self.log.scalar(self.iteration, name, value, "1")

@@ -21,7 +21,7 @@ from contragan.core.fonts import illegible
 from contragan.core.imports import source_of
 from contragan.core.pictures import GRID_ROWS
 from contragan.core.processes import Ranks
-from contragan.data import ImageDataset, describe_classes
+from contragan.data import ImageDataset, describe_classes, rare_classes
 from contragan.data.splits import load_splits
 from contragan.evaluation.evaluator import check_possible, extractor_for
 from contragan.features.extractor import FeatureExtractor
@@ -183,6 +183,8 @@ def load(
             f"{recipe.training.batch_size}: set training.batch_size lower"
         )
     note(console, describe_classes(train_set))
+    for line in rare_classes(train_set, recipe.data.sampling):
+        note(console, line)
     if extractor is not None:
         with Ranks.current().fail_together():  # what is free differs from machine to machine
             left_out = check_possible(recipe.evaluation, extractor, train_set, test_set)

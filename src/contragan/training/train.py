@@ -10,7 +10,7 @@ from contragan.core.console import is_abandoned, note
 from contragan.core.errors import UserError
 from contragan.core.pictures import GRID_ROWS, labelled_grid, save_image
 from contragan.core.processes import share_buffers, world_size
-from contragan.data import BatchSource, LabelSampler
+from contragan.data import BatchSource, LabelSampler, drawn_counts
 from contragan.evaluation.evaluator import Evaluator, shown_scores
 from contragan.evaluation.record import metric_lines
 from contragan.models import Generator
@@ -250,8 +250,11 @@ def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> St
             seed=seed,
             horizontal_flip=data.horizontal_flip,
             batch_size=share,
+            sampling=data.sampling,
         ),
-        labels=LabelSampler(setup.train.class_counts, data.fake_labels, fabric.device),
+        labels=LabelSampler(
+            drawn_counts(setup.train, data.sampling), data.fake_labels, fabric.device
+        ),
         seed=seed,
         batch_size=training.batch_size,
         accumulation_steps=training.accumulation_steps,
