@@ -26,10 +26,12 @@ from contragan.runs.checkpoint import (
 )
 from contragan.runs.log import MetricsLog
 from contragan.runs.writer import Writer
+from contragan.training.callbacks import Callbacks
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.fine_tuning import FineTuning
 from contragan.training.forecast import Forecast
+from contragan.training.score import Score
 from contragan.training.seconds import Seconds
 from contragan.training.step import Step
 from contragan.training.stop import Stop
@@ -38,19 +40,6 @@ from contragan.training.watch import Watch
 
 AGREE_EVERY_SECONDS = 1.0
 """How often processes ask each other whether to stop, which makes them wait for each other."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """An evaluation: the value that ranks checkpoints (lower is better), and what to show.
-
-    ``lines`` are its records for the run's ``metrics.jsonl``, ``warnings`` sentences for people.
-    """
-
-    rank_by: float | None
-    shown: dict[str, float]
-    lines: list[dict[str, Any]]
-    warnings: tuple[str, ...]
 
 
 @dataclass
@@ -76,6 +65,7 @@ class Loop:
     log: MetricsLog | None = None
     watch: Watch = field(default_factory=Watch)
     fine_tuning: FineTuning | None = None
+    callbacks: Callbacks = field(default_factory=Callbacks)
     iteration: int = 0
     best: float | None = None
     best_iteration: int | None = None
@@ -131,6 +121,9 @@ class Loop:
                 self._write_log(speed)
             self.watch.after(self.iteration, self.log, self.display.line)
             self._between()
+            self.callbacks.iterated(
+                self.iteration, self.config.total_iterations, self.display.terms
+            )
             if self._due(self.config.log_every_iterations):
                 mark = time.perf_counter()
             if (reason := self._reason(stop)) and self.iteration < self.config.total_iterations:
@@ -249,6 +242,7 @@ class Loop:
         self.evaluated = True
         if self.log is not None and self.saved:
             self._note_evaluation(better)
+        self.callbacks.evaluated(self.iteration, score.record)
         self.display.pause()
 
     def _path(self, iteration: int) -> Path:

@@ -11,26 +11,27 @@ from contragan.core.errors import UserError
 from contragan.core.pictures import GRID_ROWS, labelled_grid, save_image
 from contragan.core.processes import share_buffers, world_size
 from contragan.data import BatchSource, LabelSampler, drawn_counts
-from contragan.evaluation.evaluator import Evaluator, shown_scores
-from contragan.evaluation.record import metric_lines
+from contragan.evaluation.evaluator import Evaluator
 from contragan.models import Generator
 from contragan.recipes.gan import GAN, build
 from contragan.recipes.schema import AdamConfig
 from contragan.runs.log import MetricsLog, read_metrics
 from contragan.runs.run import Run
 from contragan.runs.sampling import ImageSampler
+from contragan.training.callbacks import Callbacks
 from contragan.training.captured import CapturedStep, why_not_captured
 from contragan.training.continuing import command_to_continue
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.fine_tuning import FineTuning, class_starts, take_over
 from contragan.training.health import Networks, signs_of_death
-from contragan.training.loop import Loop, Score
+from contragan.training.loop import Loop
 from contragan.training.objective import Objective
 from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
 from contragan.training.rollback import go_back
 from contragan.training.room import check_room, memory_explained
+from contragan.training.score import Score, score
 from contragan.training.setup import (
     Request,
     Setup,
@@ -46,28 +47,34 @@ from contragan.training.stop import Stop
 from contragan.training.watch import COLLAPSED, Watch
 
 
-def train(request: Request, console: Console) -> Outcome:
-    """Train a recipe to its end, or until a signal or the time limit stops it.
+def train(request: Request, console: Console, callbacks: Callbacks | None = None) -> Outcome:
+    """Train a recipe to its end, or until a signal, the time limit or a callback stops it.
 
     Raises:
         UserError: bad data, a folder that holds another run, features that cannot be had, networks
             that do not fit, a loss not finite, a full disk.
     """
     # Several processes must stop at the same iteration, so they go on without their reader.
-    stop = Stop(request.max_minutes, lambda: world_size() == 1 and is_abandoned(console))
+    calls = callbacks or Callbacks()
+    stop = Stop(
+        request.max_minutes,
+        lambda: world_size() == 1 and is_abandoned(console),
+        asked=lambda: calls.ask_to_stop,
+    )
     with losses_explained():
         setup = set_up(request, console)
         try:
-            return carry_out(setup, request, stop)
+            return carry_out(setup, request, stop, calls)
         finally:
             if setup.lock is not None:
                 setup.lock.release()
 
 
-def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
+def carry_out(setup: Setup, request: Request, stop: Stop, callbacks: Callbacks) -> Outcome:
     """Train what was set up."""
     with memory_explained():
         loop = wire(setup, request)
+    loop.callbacks = callbacks
     begin, end = loop.iteration, request.recipe.training.total_iterations
     stopped = None
     if begin <= end:
@@ -310,17 +317,6 @@ def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
         eps=config.eps,
         fused=True,
     )
-
-
-def score(evaluator: Evaluator, iteration: int) -> Score:
-    """Evaluate, each process its share, and return what the loop needs of the record."""
-    record = evaluator(iteration)
-    titles = shown_scores()
-    shown = {titles[name]: value for name, value in record.values.items() if name in titles}
-    lines = [*metric_lines(record, iteration), {"step": iteration, **record.to_dict()}]
-    # No warnings at iteration 0: every untrained generator fails these checks.
-    warnings = record.warnings if iteration else ()
-    return Score(record.values.get("frechet_distance"), shown, lines, warnings)
 
 
 GRID_COLUMNS = 10
