@@ -9,6 +9,7 @@ import torch
 from torch.multiprocessing.spawn import spawn
 from two_process_work import (
     CONDITIONINGS,
+    averages,
     loss_and_gradients,
     normalized,
     probability,
@@ -41,6 +42,13 @@ def test_adaptive_probability(two: list[dict[str, Any]]) -> None:
     assert expected.item() == pytest.approx(0.16)
     for found in two:
         torch.testing.assert_close(found["ada"], expected, rtol=0, atol=0)
+
+
+def test_moving_averages_of_logits(two: list[dict[str, Any]]) -> None:
+    """Means 1.125 and 0.5: half of the second, a quarter of the first."""
+    expected = [pytest.approx(0.25 * 1.125 + 0.5 * 0.5)] * 2
+    assert [found["lecam"] for found in two] == [expected] * 2
+    assert averages(slice(None)) == expected
 
 
 def test_synchronized_batch_norm(two: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from contragan.augmentation.ada import AdaptiveConfig
 from contragan.core.processes import largest
 from contragan.core.types import DiscriminatorOutput
+from contragan.losses.regularizers.lecam import LeCam
 from contragan.models.heads import Conditioning
 from contragan.models.heads.base import ConditioningSettings
 from contragan.models.heads.contrastive import ContrastiveConfig
@@ -101,6 +103,20 @@ def probability(rows: slice) -> Tensor:
     return augmentation.probability  # type: ignore[no-any-return]
 
 
+def averages(rows: slice) -> list[Tensor]:
+    """LeCam's moving averages after two updates."""
+    regularizer = LeCam(kind="lecam", weight=1, decay=0.5, start_iteration=0)
+    memory = regularizer.memory()
+    regularizer.begin(memory, 0)
+    for logit in LOGITS:
+        label = torch.zeros(len(logit[rows]), dtype=torch.long)
+        output = DiscriminatorOutput(logit[rows], label)
+        context = SimpleNamespace(memory=memory, real_output=output, fake_output=output)
+        regularizer.discriminator_penalty(context)  # type: ignore[arg-type]
+        regularizer.remember(memory)
+    return [memory["real"], memory["generated"]]
+
+
 def normalized(rows: slice) -> list[Tensor]:
     """The loss of a batch-normalised network on some rows, its gradients, and its statistics."""
     torch.manual_seed(2)
@@ -162,6 +178,7 @@ def work(rank: int, folder: str) -> None:
         name: loss_and_gradients(settings, rows) for name, settings in CONDITIONINGS.items()
     }
     found["ada"] = probability(rows)
+    found["lecam"] = averages(rows)
     found["batch norm"] = normalized(rows)
     found["meter"] = logged(rank)
     found["stop"] = [list(stopped(rank, *case)) for case in STOPS]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contragan.core.errors import UserError as UserError
+    from contragan.evaluation.from_python import evaluate as evaluate
     from contragan.losses import ConditionalContrastiveLoss as ConditionalContrastiveLoss
     from contragan.models import build_generator as build_generator
     from contragan.models import build_trunk as build_trunk
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from contragan.recipes.gan import build as build
     from contragan.recipes.schema import load_recipe as load_recipe
     from contragan.runs.model import load as load
+    from contragan.training.from_python import train as train
 
 __version__ = version("contragan")
 
@@ -28,8 +30,10 @@ _HOMES = {
     "build": "contragan.recipes.gan",
     "build_generator": "contragan.models",
     "build_trunk": "contragan.models",
+    "evaluate": "contragan.evaluation.from_python",
     "load": "contragan.runs.model",
     "load_recipe": "contragan.recipes.schema",
+    "train": "contragan.training.from_python",
 }
 
 __all__ = [  # noqa: PLE0604

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from contragan.data import EpochSampler, LabelSampler
-from contragan.data.sampler import coin_flips
+from contragan.data.sampler import BalancedSampler, coin_flips
 
 
 def test_each_epoch_holds_each_image_once() -> None:
@@ -70,3 +70,29 @@ def test_many_classes_stay_in_range() -> None:
     labels = sampler.draw(200_000, torch.Generator().manual_seed(1))
     assert labels.min() == 0
     assert labels.max() == 999
+
+
+LABELS = np.array([0] * 20 + [2] * 3 + [1] * 7 + [5])  # there are no images of classes 3 and 4
+
+
+def test_every_class_comes_once_per_round_and_every_image_in_its_turn() -> None:
+    drawn = BalancedSampler(LABELS, seed=1).indices(0, 4 * 21)
+    classes = LABELS[drawn].reshape(21, 4)
+    assert all(sorted(row) == [0, 1, 2, 5] for row in classes.tolist())
+    assert len({tuple(row) for row in classes.tolist()}) > 5
+    times = np.bincount(drawn, minlength=len(LABELS))
+    assert times[20:23].tolist() == [7, 7, 7]
+    assert times[23:30].tolist() == [3] * 7
+    assert times[30] == 21
+    assert set(times[:20].tolist()) == {1, 2}
+    assert drawn.tolist() != BalancedSampler(LABELS, seed=2).indices(0, 4 * 21).tolist()
+
+
+def test_any_cut_of_the_balanced_sequence_is_the_same() -> None:
+    whole = BalancedSampler(LABELS, seed=1).indices(0, 100)
+    sampler = BalancedSampler(LABELS, seed=1)
+    for position in (87, 0, 7, 14, 50, 3):
+        np.testing.assert_array_equal(sampler.indices(position, 7), whole[position : position + 7])
+        fresh = BalancedSampler(LABELS, seed=1)
+        np.testing.assert_array_equal(fresh.indices(position, 7), whole[position : position + 7])
+    assert sampler.indices(5, 0).shape == (0,)

@@ -171,3 +171,24 @@ def test_a_folder_that_is_taken_is_left_alone(
     assert contragan(*import_words("biggan32-2C", "cifar10/contragan", tmp_path, BIGGAN)) == 2
     assert "not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_other_classes_start_from_it(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs, own = tmp_path / "theirs", tmp_path / "own"
+    recipe = "folder/contragan-eq7-32"
+    assert contragan(*import_words("biggan32-2C", recipe, theirs, BIGGAN)) == 0
+    capsys.readouterr()
+    changes = [word for override in BIGGAN for word in ("--set", override)]
+    changes += ["--set", "data.classes=[a, c, d]", "--set", "training.batch_size=4"]
+    words = ["train", recipe, "--data", str(folder), "--out", str(own), "--from", str(theirs)]
+    assert contragan(*words, "--freeze-d", "1", *changes) == 0
+    said = capsys.readouterr().out
+    assert (
+        "new classes, each from the old class that is nearest to the discriminator: a from" in said
+    )
+    assert "generator.batch_norm_eps 0.0001 there, 1e-05 here" in said
+    assert [one["how"] for one in open_run(own).fine_tuning["classes"]] == ["nearest"] * 3
+    assert contragan("resume", str(own), "--set", "training.total_iterations=3") == 0
+    assert load(own, which="last").iteration == 3

@@ -74,3 +74,30 @@ def flipped_and_shifted(image: Tensor, down: int, right: int, mirror: bool) -> T
             for c in range(channels):
                 out[c, i, j] = image[c, row, column]
     return out
+
+
+def lecam(
+    logits: Tensor, weight: float, decay: float, start: int, form: str
+) -> list[tuple[float, Tensor]]:
+    """Tseng et al. 2021, Eq. 5, for logits (updates, 2, B), real ones first: the penalty of each
+    update and its gradient (2, B), number by number."""
+    found = []
+    average = [0.0, 0.0]
+    for update, (real, generated) in enumerate(logits.tolist()):
+        value, slopes = 0.0, torch.zeros(2, len(real), dtype=torch.float64)
+        if update >= start:
+            for index, logit in enumerate(real):
+                away = logit - average[1]
+                if form == "paper" or away > 0:
+                    value += weight * away**2 / len(real)
+                    slopes[0, index] = 2 * weight * away / len(real)
+            for index, logit in enumerate(generated):
+                away = average[0] - logit
+                if form == "paper" or away > 0:
+                    value += weight * away**2 / len(generated)
+                    slopes[1, index] = -2 * weight * away / len(generated)
+        found.append((value, slopes))
+        keep = decay if update >= start else 0.0
+        for side, batch in enumerate((real, generated)):
+            average[side] = keep * average[side] + (1 - keep) * sum(batch) / len(batch)
+    return found

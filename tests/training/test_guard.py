@@ -21,8 +21,8 @@ from contragan.training.guard import (
     first_collapse,
     overfitted_at,
 )
-from contragan.training.loop import Score
 from contragan.training.outcome import Outcome
+from contragan.training.score import Score
 from contragan.training.setup import Request
 from contragan.training.train import train
 

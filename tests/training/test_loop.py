@@ -21,7 +21,8 @@ from contragan.runs.checkpoint import checkpoints
 from contragan.runs.log import MetricsLog, read_metrics
 from contragan.training.display import Display
 from contragan.training.ema import EMA
-from contragan.training.loop import Loop, Score
+from contragan.training.loop import Loop
+from contragan.training.score import Score
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.terms import NonFiniteLoss

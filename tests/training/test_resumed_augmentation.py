@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
 from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import load_trainer
+from contragan.runs.log import read_metrics
 from contragan.training.setup import Request
 from contragan.training.train import train
 
@@ -41,6 +43,14 @@ def test_a_resumed_run_goes_on_with_its_probability(tmp_path: Path, tiny: list[s
     found, expected = (load_trainer(path)["augmentation"] for path in (parts, whole))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
     assert found["updates"] == 18
+    logged = {
+        record["step"]: record["value"]
+        for record in read_metrics(tmp_path / "parts" / "metrics.jsonl")
+        if record["name"] == "augmentation/probability"
+    }
+    assert list(logged) == [2, 4, 6, 8]
+    assert logged[4] == pytest.approx(float(stopped["probability"]), abs=32 / 400 + 1e-6)
+    assert logged[4] > 0
     for name in ("generator", "discriminator", "generator_ema"):
         file = f"{name}.safetensors"
         torch.testing.assert_close(load_file(parts / file), load_file(whole / file), rtol=0, atol=0)

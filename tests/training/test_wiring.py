@@ -66,6 +66,16 @@ def test_labels_of_generated_images_are_drawn_as_the_recipe_says(
     assert (drawn == 7).float().mean().item() == pytest.approx(share, abs=0.03)
 
 
+def test_balanced_sampling_draws_real_and_generated_classes_equally_often(tiny: list[str]) -> None:
+    setup = setup_of(tiny, "data.sampling=balanced", "data.fake_labels=training")
+    labels = np.where(np.arange(len(setup.train)) % 10 > 0, 7, 0)
+    step = step_of(replace(setup, train=replace(setup.train, labels=labels)))
+    real = torch.cat([part.labels for update in range(4) for part in step.fetch(update)])
+    assert (real == 7).float().mean() == 0.5
+    drawn = step.labels.draw(4000, torch.Generator().manual_seed(0))
+    assert (drawn == 7).float().mean().item() == pytest.approx(0.5, abs=0.03)
+
+
 @pytest.mark.parametrize("flips", ["true", "false"])
 def test_images_are_mirrored_only_where_the_recipe_says_so(tiny: list[str], flips: str) -> None:
     setup = setup_of(tiny, f"data.horizontal_flip={flips}")

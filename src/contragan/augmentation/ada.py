@@ -98,6 +98,9 @@ class AdaptiveAugmentation(Augmentation):
         self.probability.clamp_(0, 1)
         self._observed.zero_()
 
+    def readings(self) -> dict[str, float]:
+        return {"probability": float(self.probability)}
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "probability": self.probability.cpu().clone(),

@@ -44,6 +44,10 @@ class Augmentation:
     def adapt(self) -> None:
         """Adapt to what was observed, once per D update."""
 
+    def readings(self) -> dict[str, float]:
+        """What to log and show of the state, by name; reads it from the device."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on: tensors and plain values."""
         return {}

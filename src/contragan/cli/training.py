@@ -79,6 +79,26 @@ def train(
             callback=expanded_path,
         ),
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Fine-tune: begin with the networks of this run, or of one of its checkpoints, "
+            "which may know other classes.",
+            callback=expanded_path,
+        ),
+    ] = None,
+    freeze_d: Annotated[
+        int | None,
+        typer.Option(
+            "--freeze-d",
+            min=0,
+            metavar="N",
+            help="With --from: leave the N blocks of the discriminator that are nearest to the "
+            "image as they are.",
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on from the last checkpoint; begin where there is none."),
@@ -102,12 +122,15 @@ def train(
     the collapse guard, 2 bad input.
     """
     from contragan.core.console import make_console
-    from contragan.recipes.schema import load_recipe
     from contragan.training.setup import Request
+    from contragan.training.starting_point import requested_recipe
 
+    loaded, settings = requested_recipe(
+        recipe, overrides or (), fine_tunes=start_from is not None, freeze_d=freeze_d
+    )
     request = Request(
         name=recipe,
-        recipe=load_recipe(recipe, overrides),
+        recipe=loaded,
         data=data,
         seed=seed,
         out=out,
@@ -120,7 +143,8 @@ def train(
         device=device,
         wait_minutes=wait_minutes,
         step=step,
-        overrides=tuple(overrides or ()),
+        overrides=settings,
+        start_from=start_from,
     )
     _carry_out(request, make_console())
 

@@ -112,7 +112,11 @@ class DatasetConfig(Config, ABC):
     horizontal_flip: bool
     """Whether training images are mirrored with probability 1/2."""
     fake_labels: Literal["training", "uniform"]
-    """Labels of generated images in training: with the training set's frequencies, or uniform."""
+    """Labels of generated images in training: with the frequencies of the training images that are
+    drawn, or uniform."""
+    sampling: Literal["natural", "balanced"] = "natural"
+    """How often training images are drawn: all images equally often (natural), or all classes
+    (balanced), so that images of small classes come again sooner."""
     classes: tuple[str, ...] | None = None
     """Only these classes, by name or folder, in this order; null for all."""
     images_per_class: Annotated[int, Field(gt=0)] | None = None

@@ -54,6 +54,41 @@ class EpochSampler:
             return order
 
 
+class BalancedSampler:
+    """An endless sequence of image indices in which every class comes equally often.
+
+    It goes through rounds: each holds one image of each class that has any, in a shuffled order,
+    and each class deals its images out in shuffles of its own. As with :class:`EpochSampler`,
+    position p depends on (seed, p) only. Safe to use from several threads.
+    """
+
+    def __init__(self, labels: Labels, seed: int) -> None:
+        if not len(labels):
+            raise ValueError("nothing to sample from")
+        self._rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self._order = EpochSampler(len(self._rows), derived_seed(seed, "class order"))
+        self._within = [
+            EpochSampler(len(rows), derived_seed(seed, "class", index))
+            for index, rows in enumerate(self._rows)
+        ]
+
+    def indices(self, position: int, count: int) -> Labels:
+        """Image indices (count,) at positions ``position`` to ``position + count``."""
+        classes = self._order.indices(position, count)
+        rounds = np.arange(position, position + count) // len(self._rows)
+        found = np.empty(count, np.int64)
+        for label in np.unique(classes):
+            # A class comes once per round, so its images lie at consecutive positions of its own.
+            where = np.flatnonzero(classes == label)
+            first = int(rounds[where[0]])
+            images = self._within[label].indices(first, len(where))
+            found[where] = self._rows[label][images]
+        return found
+
+
+Sampling = Literal["natural", "balanced"]
+
+
 def coin_flips(seed: int, position: int, count: int) -> NDArray[np.bool_]:
     """Fair coin flips (count,), one for each position of the endless sequence.
 

@@ -16,7 +16,7 @@ from contragan.core.memory import fits_on_device
 from contragan.core.types import Batch
 from contragan.data.base import ImageDataset, Labels, Pixels
 from contragan.data.convert import convert_on_cpu, convert_on_device
-from contragan.data.sampler import EpochSampler, coin_flips
+from contragan.data.sampler import BalancedSampler, EpochSampler, Sampling, coin_flips
 
 DEVICE_SHARE = 0.4
 READERS = 4
@@ -25,6 +25,8 @@ BATCHES_AHEAD = 8
 
 class BatchSource:
     """Serves the endless shuffled sequence of training images as batches on ``device``.
+
+    ``sampling`` says whether images come equally often, or classes.
 
     An accelerator holds the pixels as uint8 where they take at most ``device_share`` of its free
     memory, a CPU where the data set is in memory; otherwise threads read ahead into buffers, pinned
@@ -42,6 +44,7 @@ class BatchSource:
         seed: int,
         horizontal_flip: bool,
         batch_size: int,
+        sampling: Sampling = "natural",
         channels_last: bool = True,
         device_share: float = DEVICE_SHARE,
     ) -> None:
@@ -55,7 +58,11 @@ class BatchSource:
         self.horizontal_flip = horizontal_flip
         self.batch_size = batch_size
         self.channels_last = channels_last
-        self.sampler = EpochSampler(len(dataset), seed)
+        self.sampler = (
+            BalancedSampler(dataset.labels, seed)
+            if sampling == "balanced"
+            else EpochSampler(len(dataset), seed)
+        )
         self._images, self._labels = dataset.images, dataset.labels
         self._resident: tuple[Tensor, Tensor] | None = None
         self._reader: _Reader | None = None
@@ -138,7 +145,7 @@ class _Reader:
     It expects the distance of the last two positions to go on; another position is read at once.
     """
 
-    def __init__(self, images: Pixels, sampler: EpochSampler, pin: bool) -> None:
+    def __init__(self, images: Pixels, sampler: EpochSampler | BalancedSampler, pin: bool) -> None:
         self._images = images
         self._map: mmap.mmap | None = getattr(images, "_mmap", None)
         self._sampler = sampler

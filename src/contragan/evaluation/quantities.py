@@ -16,6 +16,7 @@ _SECTIONS = (
     ("Singular values", r".*singular", False),
     ("Loss terms of D", r"d/", False),
     ("Loss terms of G", r"g/", False),
+    ("Augmentation", r"augmentation/", True),
     ("Throughput", r".*per_second", True),
     ("Other records", r"", True),
 )

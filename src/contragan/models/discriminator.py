@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from contragan.core.errors import UserError
 from contragan.core.types import DiscriminatorOutput
 
 
@@ -38,6 +39,29 @@ class Discriminator(nn.Module):
     ) -> DiscriminatorOutput:
         output: DiscriminatorOutput = self.head(self.trunk(images), label)
         return output
+
+    def freeze_lowest(self, count: int) -> None:
+        """Exclude the trunk's ``count`` blocks nearest to the image, and attention up to the last
+        of them, from training: Freeze-D (Mo et al. 2020).
+
+        Their weights keep their values. Power iterations of spectral norm go on, as published:
+        they only make the estimate of a fixed weight's norm exact.
+
+        Raises:
+            UserError: the trunk has not so many ``blocks``.
+        """
+        blocks = list(getattr(self.trunk, "blocks", ()))
+        if count > len(blocks):
+            raise UserError(
+                f"training.frozen_discriminator_blocks is {count}, but the discriminator has "
+                f"{len(blocks)} blocks: choose 0 to {len(blocks)}"
+            )
+        frozen = blocks[:count]
+        after = getattr(self.trunk, "attention_after_block", None)
+        if after is not None and after <= count:
+            frozen.append(self.trunk.attention)
+        for block in frozen:
+            block.requires_grad_(False)
 
     def __repr__(self) -> str:
         return f"Discriminator({self.trunk!r}, {self.head!r})"

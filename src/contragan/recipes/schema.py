@@ -70,6 +70,9 @@ class TrainingConfig(Config):
     of its own)."""
     synchronized_batch_norm: bool = False
     """Whether batch norm takes its statistics over all processes."""
+    frozen_discriminator_blocks: int = Field(default=0, ge=0)
+    """Freeze-D (Mo et al. 2020): so many of the discriminator's lowest blocks keep the weights that
+    a run begins with, which --from takes from another run."""
     log_every_iterations: int = Field(gt=0)
     """How often losses and speed are logged."""
     sample_every_iterations: int = Field(gt=0)

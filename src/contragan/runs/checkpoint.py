@@ -210,12 +210,20 @@ def load_network(path: Path, name: str, network: nn.Module) -> None:
         DamagedCheckpoint: the file cannot be read.
         UserError: its tensors are not those of the network; names the first few that differ.
     """
+    load_exactly(network, read_network(path, name), str(path / f"{name}.safetensors"))
+
+
+def read_network(path: Path, name: str) -> dict[str, Tensor]:
+    """One network's tensors in a checkpoint, by name, on the CPU.
+
+    Raises:
+        DamagedCheckpoint: the file cannot be read.
+    """
     file = path / f"{name}.safetensors"
     try:
-        state = load_file(file)
+        return load_file(file)
     except (OSError, SafetensorError) as error:
         raise DamagedCheckpoint(f"checkpoint file {file} is damaged: {error}") from error
-    load_exactly(network, state, str(file))
 
 
 def load_exactly(network: nn.Module, state: dict[str, Tensor], where: str) -> None:

@@ -17,6 +17,7 @@ from contragan.recipes.schema import Recipe, dump_recipe, parse_recipe
 from contragan.runs.lock import HOLDER, LOCK, is_leftover
 
 RECIPE, DATASET, ENVIRONMENT = "recipe.yaml", "dataset.json", "environment.json"
+FINE_TUNING = "fine_tuning.json"
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,12 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """What the run was made with, from ``environment.json``; empty where it cannot be read."""
-        try:
-            found = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _read_facts(self.path / ENVIRONMENT)
+
+    @property
+    def fine_tuning(self) -> dict[str, Any]:
+        """What the run took from another one (``fine_tuning.json``); empty where it began anew."""
+        return _read_facts(self.path / FINE_TUNING)
 
     def __repr__(self) -> str:
         classes = f"{self.dataset.num_classes} classes"
@@ -104,8 +106,10 @@ class Run:
 
         return metrics_table(self, KINDS if settings is None else settings)
 
-    def write(self, environment: dict[str, Any]) -> None:
+    def write(self, environment: dict[str, Any], fine_tuning: dict[str, Any] | None = None) -> None:
         """Make the folder and write everything that does not change during training.
+
+        ``fine_tuning`` is what the run took from another one; None leaves what is written there.
 
         The last file makes it a run; what an error interrupts is removed again, and what a kill
         left counts as nothing (:func:`is_free`).
@@ -116,6 +120,8 @@ class Run:
             RECIPE: dump_recipe(self.recipe),
             DATASET: json.dumps(facts, indent=1) + "\n",
         }
+        if fine_tuning is not None:
+            texts = {FINE_TUNING: json.dumps(fine_tuning, indent=1) + "\n", **texts}
         is_new, existed = not is_run(self.path), self.path.exists()
         try:
             for name, text in texts.items():
@@ -141,8 +147,18 @@ def is_free(path: Path) -> bool:
     """Whether a folder is empty, or holds what :meth:`Run.write` had written when it was killed."""
     names = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
     names -= {name for name in names if is_leftover(name)}
+    names -= {FINE_TUNING}
     # A recipe alone is somebody's own.
     return names in (set(), {ENVIRONMENT}, {ENVIRONMENT, RECIPE})
+
+
+def _read_facts(file: Path) -> dict[str, Any]:
+    """A JSON object in a file; empty where it cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def open_run(path: Path) -> Run:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 
 from rich.columns import Columns
 from rich.console import Console
@@ -41,12 +42,13 @@ class Display:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Keep the live panel up within this context."""
-        if not self.console.is_terminal:
+        if not (self.console.is_terminal or shows_widgets(self.console)):
             yield
             return
         with Live(console=self.console, refresh_per_second=4, transient=False) as self._live:
             yield
             self._draw()
+            self._live.refresh()  # a notebook's panel is not drawn again when it closes
 
     def step(self, iteration: int) -> None:
         """Note a finished iteration; cheap enough to call at each one."""
@@ -117,3 +119,8 @@ class Display:
         shown = [f"[dim]{escape(name)}[/dim] {value}" for name, value in values.items()]
         panel.add_row(Columns(shown, padding=(0, 3)))  # as many lines as they take
         self._live.update(panel)
+
+
+def shows_widgets(console: Console) -> bool:
+    """Whether the console is a notebook that can redraw a panel: rich does it with ipywidgets."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None

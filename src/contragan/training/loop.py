@@ -26,9 +26,12 @@ from contragan.runs.checkpoint import (
 )
 from contragan.runs.log import MetricsLog
 from contragan.runs.writer import Writer
+from contragan.training.callbacks import Callbacks
 from contragan.training.display import Display
 from contragan.training.ema import EMA
+from contragan.training.fine_tuning import FineTuning
 from contragan.training.forecast import Forecast
+from contragan.training.score import Score
 from contragan.training.seconds import Seconds
 from contragan.training.step import Step
 from contragan.training.stop import Stop
@@ -37,19 +40,6 @@ from contragan.training.watch import Watch
 
 AGREE_EVERY_SECONDS = 1.0
 """How often processes ask each other whether to stop, which makes them wait for each other."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """An evaluation: the value that ranks checkpoints (lower is better), and what to show.
-
-    ``lines`` are its records for the run's ``metrics.jsonl``, ``warnings`` sentences for people.
-    """
-
-    rank_by: float | None
-    shown: dict[str, float]
-    lines: list[dict[str, Any]]
-    warnings: tuple[str, ...]
 
 
 @dataclass
@@ -61,7 +51,7 @@ class Loop:
     are copied to main memory at once and written while the next iterations run. They are saved
     before they are evaluated, so that a failed evaluation does not lose any iteration. What it led
     to is noted in the checkpoint afterwards; where that note is missing, a resumed run makes the
-    evaluation again.
+    evaluation again. ``fine_tuning`` is what the networks have just taken from another run.
     """
 
     step: Step
@@ -74,6 +64,8 @@ class Loop:
     draw_samples: Callable[[int], None]
     log: MetricsLog | None = None
     watch: Watch = field(default_factory=Watch)
+    fine_tuning: FineTuning | None = None
+    callbacks: Callbacks = field(default_factory=Callbacks)
     iteration: int = 0
     best: float | None = None
     best_iteration: int | None = None
@@ -129,6 +121,9 @@ class Loop:
                 self._write_log(speed)
             self.watch.after(self.iteration, self.log, self.display.line)
             self._between()
+            self.callbacks.iterated(
+                self.iteration, self.config.total_iterations, self.display.terms
+            )
             if self._due(self.config.log_every_iterations):
                 mark = time.perf_counter()
             if (reason := self._reason(stop)) and self.iteration < self.config.total_iterations:
@@ -154,7 +149,7 @@ class Loop:
     def _iterate(self) -> None:
         start = now = time.perf_counter()
         iteration = self.iteration + 1
-        self.step.gan.head.begin(self.iteration)
+        self.step.objective.begin(self.iteration)
         for index in range(self.config.discriminator_steps):
             update = self.iteration * self.config.discriminator_steps + index
             parts = self.step.fetch(update)
@@ -221,6 +216,8 @@ class Loop:
         for meter in self.meters.values():
             meter.share()
             terms |= meter.read()
+        for name, value in self.step.augmentation.readings().items():
+            terms[f"augmentation/{name}"] = value
         if self.log is not None:
             for name, value in terms.items():
                 self.log.scalar(self.iteration, name, value, "1")
@@ -245,6 +242,7 @@ class Loop:
         self.evaluated = True
         if self.log is not None and self.saved:
             self._note_evaluation(better)
+        self.callbacks.evaluated(self.iteration, score.record)
         self.display.pause()
 
     def _path(self, iteration: int) -> Path:
@@ -292,6 +290,7 @@ class Loop:
             "discriminator_optimizer": self.step.discriminator_optimizer.state_dict(),
             "generator_optimizer": self.step.generator_optimizer.state_dict(),
             "augmentation": self.step.augmentation.state_dict(),
+            "regularizers": self.step.objective.state_dict(),
             "meters": {name: meter.state_dict() for name, meter in self.meters.items()},
         }
 
@@ -339,5 +338,6 @@ class Loop:
             for group in optimizer.param_groups:
                 group["capturable"] = False  # a captured step sets it again, where it may
         self.step.augmentation.load_state_dict(state["augmentation"])
+        self.step.objective.load_state_dict(state.get("regularizers", {}))  # older ones have none
         for name, meter in self.meters.items():
             meter.load_state_dict(state["meters"][name])

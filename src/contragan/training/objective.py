@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor, nn
 
 from contragan.core.transforms import copies
 from contragan.core.types import Batch, DiscriminatorOutput, Terms
 from contragan.losses.adversarial import AdversarialLoss
-from contragan.losses.regularizers import Context, DiscriminatorContext, Players, Regularizer
+from contragan.losses.regularizers import (
+    Context,
+    DiscriminatorContext,
+    Memory,
+    Players,
+    Regularizer,
+)
 from contragan.models.heads import Conditioning
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Adversarial loss, class loss and penalties: the loss is the sum, the keys the log names."""
+    """Adversarial loss, class loss and penalties: the loss is the sum, the keys the log names.
+
+    ``memories`` hold what each regulariser keeps from update to update, by its ``kind``.
+    """
 
     adversarial: AdversarialLoss
     conditioning: Conditioning
     regularizers: tuple[Regularizer, ...] = ()
+    memories: dict[str, Memory] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memories", {one.kind: one.memory() for one in self.regularizers})
+
+    def move_to(self, device: torch.device) -> None:
+        """Move what regularisers keep there."""
+        for memory in self.memories.values():
+            memory.update({name: tensor.to(device) for name, tensor in memory.items()})
+
+    def begin(self, iteration: int) -> None:
+        """Called before each iteration, counted from 0, for what changes as training goes on."""
+        self.conditioning.begin(iteration)
+        for regularizer in self.regularizers:
+            regularizer.begin(self.memories[regularizer.kind], iteration)
+
+    def state_dict(self) -> dict[str, Memory]:
+        """What regularisers keep, for a checkpoint."""
+        return {kind: memory for kind, memory in self.memories.items() if memory}
+
+    def load_state_dict(self, state: dict[str, Memory]) -> None:
+        """Take up where :meth:`state_dict` was made."""
+        for kind, memory in state.items():
+            for name, tensor in memory.items():
+                self.memories[kind][name].copy_(tensor)
 
     def optimize_latents(
         self, players: Players, latent: Tensor, label: Tensor
@@ -38,7 +73,8 @@ class Objective:
             real = self._with_view(context, context.real, real)
         terms |= self.conditioning.discriminator_loss(real, fake)
         for regularizer in self.regularizers:
-            terms |= regularizer.discriminator_penalty(context)
+            own = replace(context, memory=self.memories[regularizer.kind])
+            terms |= regularizer.discriminator_penalty(own)
         return terms
 
     def generator_terms(self, context: Context) -> Terms:
@@ -52,9 +88,10 @@ class Objective:
         return terms
 
     def after_update(self, discriminator: nn.Module) -> None:
-        """What regularisers do to the discriminator's weights after each update of them."""
+        """What regularisers do after each update of the discriminator's weights."""
         for regularizer in self.regularizers:
             regularizer.after_update(discriminator)
+            regularizer.remember(self.memories[regularizer.kind])
 
     def _with_view(
         self, context: Context, batch: Batch, output: DiscriminatorOutput

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,7 +21,7 @@ from contragan.core.fonts import illegible
 from contragan.core.imports import source_of
 from contragan.core.pictures import GRID_ROWS
 from contragan.core.processes import Ranks
-from contragan.data import ImageDataset, describe_classes
+from contragan.data import ImageDataset, describe_classes, rare_classes
 from contragan.data.splits import load_splits
 from contragan.evaluation.evaluator import check_possible, extractor_for
 from contragan.features.extractor import FeatureExtractor
@@ -32,6 +32,7 @@ from contragan.training.launch import find_launch
 from contragan.training.place import default_folder
 from contragan.training.processes import start
 from contragan.training.resume import Earlier, check_folder, same_data
+from contragan.training.starting_point import Source, check_fits, starting_point
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ class Request:
 
     ``data`` None: where the recipe says that its images lie, if it does. ``overrides`` are the
     settings that the recipe was changed by: where ``out`` is None they are part of the folder's
-    name.
+    name. ``start_from`` is a run of other data to take the weights from.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Request:
     wait_minutes: float = 30.0
     step: StepKind = "eager"
     overrides: tuple[str, ...] = ()
+    start_from: Path | None = None
 
     def __post_init__(self) -> None:
         written = getattr(self.recipe.data, "path", None)
@@ -73,7 +75,8 @@ class Request:
     def folder(self) -> Path:
         if self.out is not None:
             return self.out
-        return default_folder(self.name, self.seed, self.overrides)
+        start = () if self.start_from is None else (f"from={self.start_from}",)
+        return default_folder(self.name, self.seed, (*self.overrides, *start))
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Setup:
     console: Console
     extractor: FeatureExtractor | None = None
     lock: RunLock | None = None
+    source: Source | None = None
 
 
 def set_up(request: Request, console: Console) -> Setup:
@@ -109,7 +113,8 @@ def set_up(request: Request, console: Console) -> Setup:
     lock = RunLock(request.folder)
     try:
         earlier = on_first(fabric, lambda: take_folder(request, lock, console))
-        return load(request, fabric, lock, earlier, console)
+        source = on_all(fabric, lambda: find_start(request, earlier, console))
+        return replace(load(request, fabric, lock, earlier, console), source=source)
     except BaseException:
         lock.release()
         raise
@@ -138,6 +143,26 @@ def take_folder(request: Request, lock: RunLock, console: Console) -> Earlier | 
         ) from error
 
 
+def find_start(request: Request, earlier: Earlier | None, console: Console) -> Source | None:
+    """The checkpoint of another run that this training starts from; None where there is none."""
+    recipe = request.recipe
+    source = starting_point(
+        request.folder,
+        request.start_from,
+        console,
+        resumed=earlier is not None,
+        begun=earlier is not None and earlier.checkpoint is not None,
+    )
+    if source is not None:
+        check_fits(source, recipe)
+    elif recipe.training.frozen_discriminator_blocks and not (earlier and earlier.checkpoint):
+        raise UserError(
+            "training.frozen_discriminator_blocks keeps weights that another run has trained: "
+            "give that run as --from, or set it to 0"
+        )
+    return source
+
+
 def load(
     request: Request, fabric: Fabric, lock: RunLock, earlier: Earlier | None, console: Console
 ) -> Setup:
@@ -164,6 +189,8 @@ def load(
             f"{recipe.training.batch_size}: set training.batch_size lower"
         )
     note(console, describe_classes(train_set))
+    for line in rare_classes(train_set, recipe.data.sampling):
+        note(console, line)
     if extractor is not None:
         with Ranks.current().fail_together():  # what is free differs from machine to machine
             left_out = check_possible(recipe.evaluation, extractor, train_set, test_set)

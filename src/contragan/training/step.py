@@ -92,6 +92,7 @@ class Step:
         self.one_pass = not has_batch_statistics(self.gan.discriminator)
         networks = (self.gan.generator, self.gan.discriminator)
         self._shared_weights = [SharedWeights(network) for network in networks]
+        self.objective.move_to(self.fabric.device)
 
     def settings(self) -> dict[str, Any]:
         """The fields of a :class:`Step`, to make a step of another kind on the same networks."""

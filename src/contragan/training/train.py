@@ -10,54 +10,71 @@ from contragan.core.console import is_abandoned, note
 from contragan.core.errors import UserError
 from contragan.core.pictures import GRID_ROWS, labelled_grid, save_image
 from contragan.core.processes import share_buffers, world_size
-from contragan.data import BatchSource, LabelSampler
-from contragan.evaluation.evaluator import Evaluator, shown_scores
+from contragan.data import BatchSource, LabelSampler, drawn_counts
+from contragan.evaluation.evaluator import Evaluator
 from contragan.models import Generator
 from contragan.recipes.gan import GAN, build
 from contragan.recipes.schema import AdamConfig
 from contragan.runs.log import MetricsLog, read_metrics
 from contragan.runs.run import Run
 from contragan.runs.sampling import ImageSampler
+from contragan.training.callbacks import Callbacks
 from contragan.training.captured import CapturedStep, why_not_captured
 from contragan.training.continuing import command_to_continue
 from contragan.training.display import Display
 from contragan.training.ema import EMA
+from contragan.training.fine_tuning import FineTuning, class_starts, take_over
 from contragan.training.health import Networks, signs_of_death
-from contragan.training.loop import Loop, Score
+from contragan.training.loop import Loop
 from contragan.training.objective import Objective
 from contragan.training.outcome import Outcome
 from contragan.training.processes import losses_explained
 from contragan.training.rollback import go_back
 from contragan.training.room import check_room, memory_explained
-from contragan.training.setup import Request, Setup, StepKind, changed_code, environment, set_up
+from contragan.training.score import Score, score
+from contragan.training.setup import (
+    Request,
+    Setup,
+    StepKind,
+    changed_code,
+    environment,
+    on_first,
+    set_up,
+)
 from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
 from contragan.training.watch import COLLAPSED, Watch
 
 
-def train(request: Request, console: Console) -> Outcome:
-    """Train a recipe to its end, or until a signal or the time limit stops it.
+def train(request: Request, console: Console, callbacks: Callbacks | None = None) -> Outcome:
+    """Train a recipe to its end, or until a signal, the time limit or a callback stops it.
 
     Raises:
         UserError: bad data, a folder that holds another run, features that cannot be had, networks
             that do not fit, a loss not finite, a full disk.
     """
     # Several processes must stop at the same iteration, so they go on without their reader.
-    stop = Stop(request.max_minutes, lambda: world_size() == 1 and is_abandoned(console))
+    calls = callbacks or Callbacks()
+    stop = Stop(
+        request.max_minutes,
+        lambda: world_size() == 1 and is_abandoned(console),
+        asked=lambda: calls.ask_to_stop,
+    )
     with losses_explained():
         setup = set_up(request, console)
         try:
-            return carry_out(setup, request, stop)
+            return carry_out(setup, request, stop, calls)
         finally:
             if setup.lock is not None:
                 setup.lock.release()
 
 
-def carry_out(setup: Setup, request: Request, stop: Stop) -> Outcome:
+def carry_out(setup: Setup, request: Request, stop: Stop, callbacks: Callbacks) -> Outcome:
     """Train what was set up."""
     with memory_explained():
         loop = wire(setup, request)
+    loop.callbacks = callbacks
     begin, end = loop.iteration, request.recipe.training.total_iterations
     stopped = None
     if begin <= end:
@@ -123,9 +140,12 @@ def wire(setup: Setup, request: Request) -> Loop:
     training = run.recipe.training
     check_room(run.recipe, run.dataset.num_classes, fabric.device)
     gan = build(run.recipe, run.dataset.num_classes, request.seed)
+    taken = start_of(setup, gan)
     gan.move_to(fabric.device)
     step = make_step(setup, gan, request.seed, request.step)
     ema = EMA(gan.generator, training.ema) if training.ema else None
+    if taken is not None and ema is not None:
+        taken.give_average(ema.average)
     best_generator = ema.average if ema else gan.generator
 
     def evaluate(iteration: int) -> Score:
@@ -146,10 +166,28 @@ def wire(setup: Setup, request: Request) -> Loop:
         evaluate=evaluate,
         draw_samples=draw_samples,
         watch=make_watch(setup, step),
+        fine_tuning=taken,
     )
     if setup.checkpoint is not None:
         loop.resume(setup.checkpoint)
     return loop
+
+
+def start_of(setup: Setup, gan: GAN) -> FineTuning | None:
+    """Give a new GAN the weights that its training starts from, if there are any, and say so."""
+    source = setup.source
+    if source is None:
+        return None
+    fabric, recipe = setup.fabric, setup.run.recipe
+    # Decided once: processes that round otherwise could choose other classes.
+    starts = on_first(
+        fabric, lambda: class_starts(source, setup.train, fabric.device, setup.console)
+    )
+    assert starts is not None
+    taken = take_over(gan, source, starts, recipe)
+    for line in taken.lines():
+        note(setup.console, line)
+    return taken
 
 
 def claim(setup: Setup, loop: Loop) -> None:
@@ -159,7 +197,8 @@ def claim(setup: Setup, loop: Loop) -> None:
         known = environment(setup.fabric, run.recipe)
         for line in changed_code(run.environment, known):
             note(setup.console, line)
-        run.write(known)
+        taken = loop.fine_tuning
+        run.write(known, None if taken is None else taken.record())
         loop.log = MetricsLog(run.path, loop.iteration, evaluated=loop.evaluated)
         loop.mark_best()
         loop.watch.recall(read_metrics(loop.log.path))
@@ -205,6 +244,7 @@ def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> St
             f"processes in {training.accumulation_steps} parts each: choose a multiple of "
             f"{training.accumulation_steps * fabric.world_size}"
         )
+    gan.discriminator.freeze_lowest(training.frozen_discriminator_blocks)
     step = Step(
         fabric=fabric,
         gan=gan,
@@ -217,8 +257,11 @@ def make_step(setup: Setup, gan: GAN, seed: int, kind: StepKind = "eager") -> St
             seed=seed,
             horizontal_flip=data.horizontal_flip,
             batch_size=share,
+            sampling=data.sampling,
         ),
-        labels=LabelSampler(setup.train.class_counts, data.fake_labels, fabric.device),
+        labels=LabelSampler(
+            drawn_counts(setup.train, data.sampling), data.fake_labels, fabric.device
+        ),
         seed=seed,
         batch_size=training.batch_size,
         accumulation_steps=training.accumulation_steps,
@@ -266,24 +309,14 @@ def why_not_compiled(device: torch.device) -> str | None:
 
 
 def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
-    """Adam in its fused form, one kernel for all parameters."""
+    """Adam in its fused form, one kernel for all parameters that are trained."""
     return torch.optim.Adam(
-        network.parameters(),
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         eps=config.eps,
         fused=True,
     )
-
-
-def score(evaluator: Evaluator, iteration: int) -> Score:
-    """Evaluate, each process its share, and return what the loop needs of the record."""
-    record = evaluator(iteration)
-    titles = shown_scores()
-    shown = {titles[name]: value for name, value in record.values.items() if name in titles}
-    # No warnings at iteration 0: every untrained generator fails these checks.
-    warnings = record.warnings if iteration else ()
-    return Score(record.values.get("frechet_distance"), shown, record.lines(iteration), warnings)
 
 
 GRID_COLUMNS = 10

@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING
 
 from contragan.core.registry import union
-from contragan.losses.regularizers.base import Context, DiscriminatorContext, Players, Regularizer
+from contragan.losses.regularizers.base import (
+    Context,
+    DiscriminatorContext,
+    Memory,
+    Players,
+    Regularizer,
+)
 from contragan.losses.regularizers.consistency import (
     BalancedConsistency,
     Consistency,
@@ -12,6 +18,7 @@ from contragan.losses.regularizers.consistency import (
 from contragan.losses.regularizers.dragan import DRAGANPenalty
 from contragan.losses.regularizers.gradient_penalty import GradientPenalty
 from contragan.losses.regularizers.latent_optimization import LatentOptimization
+from contragan.losses.regularizers.lecam import LeCam
 from contragan.losses.regularizers.r1 import R1
 from contragan.losses.regularizers.weight_clipping import WeightClipping
 
@@ -28,7 +35,15 @@ else:
         BalancedConsistency,
         LatentConsistency,
         LatentOptimization,
+        LeCam,
         base=Regularizer,
     )
 
-__all__ = ["Context", "DiscriminatorContext", "Players", "Regularizer", "RegularizerConfig"]
+__all__ = [
+    "Context",
+    "DiscriminatorContext",
+    "Memory",
+    "Players",
+    "Regularizer",
+    "RegularizerConfig",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -14,6 +14,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contragan.core.config import Config
 from contragan.core.types import Batch, DiscriminatorOutput, Terms
+
+Memory = dict[str, Tensor]
+"""What a regulariser keeps from update to update, by name; changed in place."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,14 @@ class Context(Players):
 
 @dataclass(frozen=True)
 class DiscriminatorContext(Context):
-    """Adds the real images, after augmentation, and the discriminator's output for them."""
+    """Adds the real images, after augmentation, and the discriminator's output for them.
+
+    ``memory`` is the regulariser's own, see :meth:`Regularizer.memory`.
+    """
 
     real: Batch
     real_output: DiscriminatorOutput
+    memory: Memory = field(default_factory=dict)
 
 
 class Regularizer(Config):
@@ -80,6 +87,23 @@ class Regularizer(Config):
 
     def after_update(self, discriminator: nn.Module) -> None:
         """Change the discriminator's weights after an update of them."""
+
+    def memory(self) -> Memory:
+        """Tensors to keep from update to update, as they are at first.
+
+        They move to the training's device, are saved with it, and come back as ``context.memory``.
+        Change them in place and never read their values: a step may be recorded and replayed.
+        """
+        return {}
+
+    def begin(self, memory: Memory, iteration: int) -> None:
+        """Called before each iteration, counted from 0, for what changes as training goes on."""
+
+    def remember(self, memory: Memory) -> None:
+        """Called once after each update of D, for what is learnt from the whole update.
+
+        What comes from this process's samples must be made the same on all of them here.
+        """
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from contragan.losses.regularizers.base import Regularizer
 
 
 class WeightClipping(Regularizer):
-    """After each update, every parameter of the discriminator is clamped to [-bound, bound].
+    """After each update, every parameter of D that is trained is clamped to [-bound, bound].
 
     Source: Arjovsky et al. 2017, Algorithm 1.
     """
@@ -23,6 +23,6 @@ class WeightClipping(Regularizer):
 
     @torch.no_grad()
     def after_update(self, discriminator: nn.Module) -> None:
-        parameters: list[Tensor] = list(discriminator.parameters())
+        parameters: list[Tensor] = [p for p in discriminator.parameters() if p.requires_grad]
         torch._foreach_clamp_min_(parameters, -self.bound)
         torch._foreach_clamp_max_(parameters, self.bound)

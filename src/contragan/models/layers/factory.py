@@ -174,7 +174,9 @@ class SharedWeights:
         try:
             weights = self._current().normalized(iterate and self.network.training)
             for layer, weight in zip(self.layers, weights, strict=True):
-                layer.share(weight)
+                # One function normalises all weights: those of frozen layers need no gradient.
+                is_trained = layer.weight.requires_grad or not weight.requires_grad
+                layer.share(weight if is_trained else weight.detach())
             yield
         finally:
             for layer in self.layers:
