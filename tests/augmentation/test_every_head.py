@@ -1,5 +1,7 @@
 """DiffAugment and ADA serve every conditioning: both networks learn through them."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -85,10 +87,11 @@ def test_both_networks_learn_through_it(name: str, augmentation: str, tiny: list
     if isinstance(step.augmentation, AdaptiveAugmentation):
         step.augmentation.probability.fill_(1.0)
     without = plain(step)
-    for network, update in (
+    updates: list[tuple[nn.Module, Callable[[], dict[str, Tensor]]]] = [
         (step.gan.discriminator, lambda: step.discriminator_step(0, step.fetch(0))),
         (step.gan.generator, lambda: step.generator_step(0)),
-    ):
+    ]
+    for network, update in updates:
         before = weights(network)
         terms = update()
         assert all(torch.isfinite(term) for term in terms.values())

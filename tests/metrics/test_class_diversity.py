@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from contragan.evaluation.by_class import quantity_by_class
 from contragan.evaluation.reference import ImageSet
 from contragan.metrics.base import MeasuredSet, Sets
 from contragan.metrics.class_diversity import (
@@ -17,7 +18,6 @@ from contragan.metrics.class_diversity import (
     narrow_classes,
 )
 from contragan.metrics.probe import FittedProbe, fit_probe
-from contragan.report.classes import _by_class
 
 NAMES = tuple(f"digit {index}" for index in range(10))
 
@@ -121,7 +121,7 @@ def test_the_metric_gives_every_score_and_what_the_report_shows(
     assert found.values["class_recall_worst"] < found.values["class_recall_mean"] < 1
     per_class = found.details["precision_recall"]["per_class"]
     assert list(per_class) == list(NAMES)
-    columns = _by_class("precision_recall", "per_class", per_class)
+    columns = quantity_by_class("precision_recall", "per_class", per_class)
     assert list(columns) == [
         "precision",
         "recall",

@@ -78,11 +78,14 @@ def columns_by_class(record: EvaluationRecord) -> dict[str, dict[str, float | No
             continue
         for key, values in details.items():
             if key.endswith("per_class") and isinstance(values, dict) and values:
-                found |= _by_class(metric, key, values)
+                found |= quantity_by_class(metric, key, values)
     return {title: values for title, values in found.items() if values}
 
 
-def _by_class(metric: str, key: str, values: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+def quantity_by_class(
+    metric: str, key: str, values: dict[str, Any]
+) -> dict[str, dict[str, float | None]]:
+    """One quantity of a metric by class, as columns: title -> class -> value."""
     title = _TITLES.get(key) or _TITLES.get(metric, metric.replace("_", " "))
     nested = [value for value in values.values() if isinstance(value, dict)]
     if not nested:

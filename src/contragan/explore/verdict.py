@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from contragan.report.classes import faults
+from contragan.evaluation.by_class import faults
 from contragan.report.read import read_run
 
 NO_FAULT = ["No class is permuted, merged or lost."]
