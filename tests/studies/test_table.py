@@ -186,6 +186,24 @@ def test_a_page_has_its_pictures_and_csv_beside_it(tmp_path: Path) -> None:
         write_page(results, out, tmp_path / "page" / "confusion.txt")
 
 
+def test_equal_tables_are_shown_once(tmp_path: Path) -> None:
+    record = record_study(tmp_path / "study", "class-confusion", seeds=2)
+    for run in record.runs:
+        folder, total = tmp_path / "runs" / run.name, run.total_iterations
+        fill(folder, [(total // 2, {**SCORES, "frechet_distance": 90.0}), (total, SCORES)], total)
+    results = read_results(record, tmp_path / "study")
+    title = "All scores at each run's best evaluation"
+    assert render.to_markdown(results).count("All scores at each run") == 1
+    assert f"{title}, which is its last:" in render.to_markdown(results)
+    run = record.runs[0]
+    folder, total = tmp_path / "runs" / run.name, run.total_iterations
+    shutil.rmtree(folder)
+    fill(folder, [(total // 2, {**SCORES, "frechet_distance": 1.0}), (total, SCORES)], total)
+    text = render.to_markdown(read_results(record, tmp_path / "study"))
+    assert f"{title}:" in text
+    assert "All scores at each run's last evaluation:" in text
+
+
 def test_a_page_shows_the_signals_that_runs_logged(trained_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
     results = filled(out, "class-confusion", seeds=1)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from contragan.studies import table, words
@@ -55,7 +55,11 @@ def grids(results: Results, width: int | None = None) -> list[Grid]:
             main = whole
     found = [main]
     if len(results.scores) > 1:
-        found += [table.score_layout(results, at) for at in AT]
+        best, last = (table.score_layout(results, at) for at in AT)
+        if best.rows == last.rows:
+            found.append(replace(best, title=f"{best.title}, which is its last"))
+        else:
+            found += [best, last]
     return found if width is None else [part for grid in found for part in _fitting(grid, width)]
 
 
