@@ -95,7 +95,7 @@ def test_the_commands_write_figures_and_numbers(
         numbers = tmp_path / f"{kind}.csv"
         words = [kind, run, "--out", tmp_path / f"{kind}.svg", "--csv", numbers]
         assert plot(*words)[0] == 0
-        assert len(list(csv.DictReader(numbers.open()))) == count
+        assert len(list(csv.DictReader(numbers.read_text().splitlines()))) == count
         assert plot(kind, run, trained_run, "--out", tmp_path / "both.png")[0] == 0
 
 

@@ -82,7 +82,7 @@ def test_without_an_embedding_features_are_mapped(
     assert "projection has no embedding, so D's feature is mapped" in said
     assert "unconditional has no embedding, so D's feature is mapped" in said
     assert out.read_bytes().startswith(b"\x89PNG")
-    rows = list(csv.DictReader(numbers.open()))
+    rows = list(csv.DictReader(numbers.read_text().splitlines()))
     assert len(rows) == 2 * (4 + 4)
     classes = {(row["what"], row["class"]) for row in rows if "uncond" in row["checkpoint"]}
     assert classes == {("real", "3"), ("real", "8"), ("generated", "")}

@@ -91,7 +91,10 @@ def test_curves_from_the_command(plot: Plot, logged: Path, tmp_path: Path) -> No
     numbers = tmp_path / "numbers.csv"
     words = ["curves", logged, "--only", "frechet", "--csv", numbers]
     assert plot(*words, "--out", tmp_path / "curves.pdf")[0] == 0
-    assert [row["value"] for row in csv.DictReader(numbers.open())] == ["500.0", "5.0"]
+    assert [row["value"] for row in csv.DictReader(numbers.read_text().splitlines())] == [
+        "500.0",
+        "5.0",
+    ]
 
 
 def test_a_comparison_has_the_same_classes_and_latents(

@@ -121,7 +121,7 @@ def test_truncation_narrows_images_and_scores_them(
     numbers = tmp_path / "numbers.csv"
     words = ["truncation", trained_run, "--levels", "1,none", "--num", 32, "--csv", numbers]
     assert plot(*words, "--out", tmp_path / "truncation.png")[0] == 0
-    assert len(list(csv.DictReader(numbers.open()))) == 2 * 3
+    assert len(list(csv.DictReader(numbers.read_text().splitlines()))) == 2 * 3
     assert (trained_run / "metrics.jsonl").read_bytes() == before
 
 
@@ -141,7 +141,8 @@ def test_neighbours_are_those_of_the_check_for_copies(
     code, said, _ = plot("neighbours", trained_run, "--num", 40, "--out", out)
     assert code == 0
     assert "of 40 generated images are as near to a training image as copies are" in said
-    assert Image.open(out).format == "PNG"
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
     assert (trained_run / "metrics.jsonl").read_bytes() == before
 
 
