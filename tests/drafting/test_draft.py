@@ -100,7 +100,7 @@ def test_the_data_decides(fast: Fast, tmp_path: Path) -> None:
     assert made.balanced
     assert made.few_images
     recipe = made.recipe()
-    assert (recipe.data.fake_labels, recipe.evaluation.labels) == ("uniform", "uniform")
+    assert (recipe.data.sampling, recipe.evaluation.labels) == ("balanced", "uniform")
     assert recipe.augmentation is not None
     flat = tmp_path / "flat"
     flat.mkdir()

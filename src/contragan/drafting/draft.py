@@ -237,7 +237,7 @@ def _reasons(
     if final.enlarge:
         reasons["data.enlarge"] = "some images are smaller than the resolution"
     if final.balanced:
-        reasons["data.fake_labels"] = "classes differ in size: all are generated alike often"
+        reasons["data.sampling"] = "classes differ in size: all are drawn and generated alike often"
     if final.labelled:
         reasons["conditioning"] = "Eq. 7, which keeps the classes apart (docs/methods.md)"
     return reasons
@@ -271,7 +271,7 @@ def _lines(
     if final.labelled:
         lines.insert(3, "conditioning  2C loss with Eq. 7, which keeps the classes apart")
     if final.balanced:
-        lines.append("classes       unlike in size: all are generated alike often")
+        lines.append("classes       unlike in size: all are drawn and generated alike often")
     if final.enlarge:
         share = 1 - seen.large_enough(size)
         lines.append(f"enlarged      {share:.1%} of the images are smaller than {size} pixels")

@@ -95,7 +95,8 @@ data:
   resolution: {self.resolution}
   channels: {self.image_channels}
   horizontal_flip: {str(self.mirror).lower()}
-  fake_labels: {"uniform" if self.balanced else "training"}
+  fake_labels: training
+  sampling: {"balanced" if self.balanced else "natural"}
   test_fraction: 0.1
 {"  enlarge: true" if self.enlarge else ""}
 generator:
