@@ -1,5 +1,6 @@
 """A drafted recipe: what is chosen, whether it loads, and what is refused."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from rich.console import Console
 
 from contragan.core.errors import UserError
 from contragan.drafting import draft as drafting
-from contragan.drafting.draft import Drafted, DraftRequest, draft
+from contragan.drafting.draft import Drafted, draft
 from contragan.drafting.measure import Cost, cost
 from contragan.drafting.mirror import Mirroring
-from contragan.drafting.settings import WIDTHS, Draft
+from contragan.drafting.request import WIDTHS, DraftRequest
+from contragan.drafting.settings import Draft
 from contragan.recipes.gan import build
 from contragan.recipes.schema import parse_recipe
 
@@ -138,7 +140,10 @@ def test_an_iteration_is_measured() -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"hours": 0.01}, r"--hours 0\.01 is 36 s: nothing can be learnt in that"),
+        ({"hours": 0.01}, r"--hours 0\.01: give at least 0\.05, better 0\.5"),
+        ({"hours": math.nan}, "--hours nan: give at least"),
+        ({"hours": math.inf}, "--hours inf: give at least"),
+        ({"hours": -1.0}, "--hours -1: give at least"),
         ({"resolution": 100}, r"--resolution 100: choose from 16, 32, 64"),
         ({"resolution": 128}, r"--resolution 128: only 0% of the images have sides of 128"),
     ],
@@ -151,10 +156,27 @@ def test_what_cannot_be_is_refused(
         fast(photos, **request_)
 
 
+def test_too_few_iterations_are_refused_and_others_rounded(
+    fast: Fast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 12, "dog": 12})
+    monkeypatch.setattr(drafting, "cost", lambda *_: Cost(7.1, 10**8, 10**7))
+    made = fast(photos, hours=0.5)
+    assert made.draft.iterations == 220  # 1,609 s of 7.1 s
+    assert made.seconds == pytest.approx(1800, rel=0.3)
+    with pytest.raises(UserError, match=r"40 iterations of 7\.1 s here, too few .* --hours 0\.12"):
+        fast(photos, hours=0.1)
+
+
+def test_small_classes_are_named(fast: Fast, tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    photos = draw(tmp_path / "photos", {"cat": 1, "dog": 30})
+    draft(DraftRequest(photos), console)
+    assert "fewer than 20 images of cat: a generator learns little" in console.export_text()
+
+
 def test_bad_data_is_refused(fast: Fast, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none"):
         fast(tmp_path / "none")
-    with pytest.raises(UserError, match="cat"):
-        fast(draw(tmp_path / "one", {"cat": 1, "dog": 4}))
     with pytest.raises(UserError, match="smaller than 16 pixels"):
         fast(draw(tmp_path / "tiny", {"cat": 4, "dog": 4}, (9, 9)))

@@ -32,17 +32,21 @@ def init(
     Looks at the images, measures a few iterations here, and says what it chose and why.
     """
     from contragan.core.console import make_console, note
+    from contragan.drafting.request import DraftRequest
 
     if out.suffix not in {".yaml", ".yml"}:
         raise UserError(f"--out {out}: give a name that ends in .yaml")
     if out.exists():
         raise UserError(f"{out} is there already: give another name with --out")
     check_writable(out.parent, "--out in")
-    from contragan.drafting.draft import DraftRequest, draft, shown_bytes
+    request = DraftRequest(expanded(path), hours, resolution)
+    request.check()
+
+    from contragan.drafting.draft import draft, shown_bytes
     from contragan.training.forecast import duration
 
     console = make_console()
-    drafted = draft(DraftRequest(expanded(path), hours, resolution), console)
+    drafted = draft(request, console)
     write_text(out, drafted.draft.text())
     for line in drafted.lines:
         note(console, line)

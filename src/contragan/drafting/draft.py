@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -15,7 +15,8 @@ from contragan.core.errors import UserError
 from contragan.data.splits import unpack
 from contragan.drafting.measure import Cost, cost, feature_seconds
 from contragan.drafting.mirror import Mirroring, mirroring
-from contragan.drafting.settings import BLOCKS, FEW_IMAGES, WIDTHS, Draft
+from contragan.drafting.request import WIDTHS, DraftRequest
+from contragan.drafting.settings import FEW_IMAGES, Draft
 from contragan.drafting.survey import Survey, survey
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.networks import efficientnet_lite0
@@ -25,11 +26,11 @@ from contragan.training.forecast import duration
 SMALL, FULL = 128, 224
 """Sides at which EfficientNet sees images here, and in evaluations."""
 
-SHORTEST = 0.05
-"""Hours below which there is nothing to plan: reading the images takes as long."""
-
 ENOUGH, MANY, MOST = 10_000, 20_000, 200_000
 """Iterations that a resolution should get, those that a wider network should get, and the most."""
+
+FEWEST = 50
+"""Iterations below which no recipe is written."""
 
 SHARE = 0.93
 """Share of the hours that is planned for: grids, checkpoints and a busy machine take the rest."""
@@ -43,15 +44,6 @@ STARTING = 25.0
 UNBALANCED = 3
 """How many times as many images the largest class has as the smallest, from which on all classes
 are generated alike often."""
-
-
-@dataclass(frozen=True)
-class DraftRequest:
-    """What ``contragan init`` was asked for; ``resolution`` None: the largest that fits."""
-
-    path: Path
-    hours: float = 8.0
-    resolution: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,14 +63,7 @@ def draft(request: DraftRequest, console: Console) -> Drafted:
     Raises:
         UserError: no images, too little time, or a resolution that cannot be had.
     """
-    if request.hours < SHORTEST:
-        raise UserError(
-            f"--hours {request.hours:g} is {duration(request.hours * 3600)}: nothing can be learnt "
-            "in that; give 0.5 for a first look, or a night (8)"
-        )
-    if request.resolution is not None and request.resolution not in WIDTHS:
-        known = ", ".join(map(str, WIDTHS))
-        raise UserError(f"--resolution {request.resolution}: choose from {known}")
+    request.check()
     unpack(request.path, console)
     found = find(request.path)
     with progress_bar(console) as progress:
@@ -166,8 +151,14 @@ def _decide(
         raise UserError(
             f"even {size} x {size} with {channels} channels does not fit in this machine's memory"
         )
-    count = int(min(iterations(size, channels), MOST))
-    count = max(count - count % 100, 100)
+    count = _rounded(min(iterations(size, channels), MOST))
+    if count < FEWEST:
+        needed = (STARTING + scored + FEWEST * chosen.seconds) / SHARE / 3600
+        needed = math.ceil(100 * needed) / 100
+        raise UserError(
+            f"--hours {request.hours:g} are {count} iterations of {chosen.seconds:.2g} s here, too "
+            f"few to learn from: give at least --hours {needed:g}, or a smaller --resolution"
+        )
     spent = STARTING + scored + count * chosen.seconds
     final = replace(
         base,
@@ -180,6 +171,13 @@ def _decide(
     pixels = seen.num_train * size * size * final.image_channels
     lines = _lines(final, seen, mirror, request, chosen)
     return Drafted(final, spent, chosen.memory + pixels, chosen.disk + pixels, tuple(lines))
+
+
+def _rounded(count: float) -> int:
+    """The number with its first two digits, so that it is easily read."""
+    unit = 10 ** max(len(str(int(count))) - 2, 0)
+    rounded: int = int(count) // unit * unit
+    return rounded
 
 
 def _base(request: DraftRequest, seen: Survey, mirror: Mirroring, size: int) -> Draft:
@@ -286,6 +284,3 @@ def _lines(
 def shown_bytes(count: int) -> str:
     """A number of bytes in MB or GB."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(round(count / 1e6), 1)} MB"
-
-
-assert WIDTHS.keys() <= BLOCKS.keys()

@@ -13,9 +13,6 @@ from contragan.recipes.schema import Recipe, parse_recipe
 BLOCKS = {16: 2, 32: 3, 64: 4, 128: 5, 256: 6, 512: 7}
 """Blocks of the BigGAN backbone by resolution: the latent has a part for each, and one more."""
 
-WIDTHS = {16: (16, 32, 64), 32: (16, 32, 64, 96), 64: (16, 32, 48, 64), 128: (16, 32, 48, 64)}
-"""Channels to choose from by resolution, the narrowest first."""
-
 FEW_IMAGES = 30_000
 """Below so many training images the discriminator's overfitting is worked against."""
 
@@ -66,7 +63,7 @@ class Draft:
         """The recipe's file."""
         parts = BLOCKS[self.resolution] + 1
         attention = self.resolution >= 64 and self.channels >= 32
-        every = max(self.iterations // 20, 1)
+        every = max(self.iterations // 20, min(50, self.iterations))
         labelled = "true" if self.labelled else "false"
         warm = min(1000, max(self.iterations // 10, 1))
         conditioning = "\n  ".join(

@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
+from contragan.core.words import shortened
 from contragan.data.base import Labels
 from contragan.data.file_source import Unreadable, opened
 from contragan.data.store import in_blocks
 from contragan.inspection.found import Found
 
 AT_ONCE = 64
+
+FEW = 20
+"""Training images of a class below which it is named."""
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 
@@ -64,6 +68,12 @@ class Survey:
         text = f"shorter sides of {self.sides.min():,} to {self.sides.max():,} pixels, "
         text += f"half of them {middle:,} or more; {'grey' if self.grey else 'colour'}"
         found = [f"{self.num_train:,} training images {classes}{tests}", text]
+        small = [n for n, count in zip(self.class_names, self.train, strict=True) if count < FEW]
+        if self.labelled and small:
+            found.append(
+                f"fewer than {FEW} images of {shortened(small)}: a generator learns little from "
+                "so few"
+            )
         if self.oblong >= 0.1:
             found.append(
                 f"{self.oblong:.0%} of the images lose a fifth or more of their area when they "
@@ -88,15 +98,9 @@ def survey(found: Found, progress: Callable[[int, int], None]) -> Survey:
     """Open every image without decoding it; ``progress`` hears how many are done, and of all.
 
     Raises:
-        UserError: not one image can be opened, or a class has a single training image.
+        UserError: not one image can be opened.
     """
     counts = np.bincount(found.labels[~found.is_test], minlength=len(found.class_names))
-    if len(counts) > 1 and counts.min() < 2:
-        name = found.class_names[int(counts.argmin())]
-        raise UserError(
-            f"class {name} has {counts.min()} training image{'' if counts.min() == 1 else 's'}: "
-            "nothing can be learnt from so few; add images, or take its folder away"
-        )
     sizes: list[tuple[int, int]] = []
     grey, unreadable = True, 0
     for heads in in_blocks(partial(_heads, found), len(found), AT_ONCE):
