@@ -98,9 +98,11 @@ class Truncation:
         """The truncation of the lowest distance, in one line."""
         distances = self.scores["frechet_distance"]
         best = int(np.argmin(distances))
-        return (
-            f"{self.title}: lowest distance {distances[best]:.4g} with truncation "
-            f"{_shown(self.levels[best])}, {distances[-1]:.4g} without"
+        lowest = f"{self.title}: lowest distance {distances[best]:.4g}"
+        if math.isinf(self.levels[best]):
+            return f"{lowest} without truncation"
+        return f"{lowest} with truncation {self.levels[best]:g}, {distances[-1]:.4g} " + (
+            "without" if math.isinf(self.levels[-1]) else f"with {self.levels[-1]:g}"
         )
 
 
