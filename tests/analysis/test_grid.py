@@ -78,8 +78,8 @@ def test_curves_have_a_panel_each_and_a_colour_for_each_run(
     runs = read_curves([logged, projection_run])
     assert panel_titles(runs) == ["Fréchet distance", "D: adversarial", "G: adversarial"]
     assert runs[0].curves["evaluation/frechet_distance"] == ([2, 4], [500.0, 5.0])
-    assert "1 loss terms to iteration 4, 1 scores" in runs[0].summary()
-    assert "never evaluated in training" in runs[1].summary()
+    assert runs[0].summary().endswith("1 score and 1 loss term to iteration 4")
+    assert "not evaluated in training" in runs[1].summary()
     panels = draw_curves(runs).axes
     assert panels[0].get_yscale() == "log"
     assert [len(panel.lines) for panel in panels[:3]] == [1, 2, 1]

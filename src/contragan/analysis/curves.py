@@ -51,12 +51,13 @@ class RunCurves:
 
     def summary(self) -> str:
         """How much there is, in one line."""
-        scores = [name for name in self.curves if name.startswith("evaluation/")]
+        scores = sum(name.startswith("evaluation/") for name in self.curves)
+        terms = len(self.curves) - scores
+        counts = [(scores, "score"), (terms, "loss term")]
+        said = [f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count]
         last = max(steps[-1] for steps, _ in self.curves.values())
-        said = f"{self.title}: {len(self.curves) - len(scores)} loss terms to iteration {last:,}"
-        if not scores:
-            return f"{said}; never evaluated in training, so there are no scores"
-        return f"{said}, {len(scores)} scores"
+        line = f"{self.title}: {' and '.join(said)} to iteration {last:,}"
+        return line if scores else f"{line}; without scores, for it was not evaluated in training"
 
 
 def read_curves(folders: Sequence[Path], *, only: Sequence[str] = ()) -> list[RunCurves]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from rich.console import Console
 
-from contragan.analysis.loaded import chosen_classes, load_titled
+from contragan.analysis.loaded import chosen_classes, load_titled, sees_labels
 from contragan.analysis.montage import (
     CELL,
     Cells,
@@ -69,11 +69,14 @@ def read_grids(
         device: where the generators run.
 
     Raises:
-        UserError: no run, no checkpoint, or unknown classes.
+        UserError: no run, no checkpoint, or classes that are unknown or mean nothing.
     """
+    loaded = load_titled(paths, console, which=which, device=device)
+    for model, title in loaded:
+        sees_labels(model, title, classes)
     return [
         image_grid(model, title, console, classes, columns, truncation, seed)
-        for model, title in load_titled(paths, console, which=which, device=device)
+        for model, title in loaded
     ]
 
 
@@ -86,7 +89,7 @@ def image_grid(
     truncation: float | None,
     seed: int,
 ) -> ImageGrid:
-    """The grid of one model."""
+    """The grid of one model; one without labels has no classes to choose from."""
     labelled = model.run.recipe.generator.conditional
     if labelled:
         chosen = chosen_classes(model, classes, console, usual=USUAL_CLASSES, most=MOST_CLASSES)

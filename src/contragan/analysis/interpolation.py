@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from contragan.analysis.figures import as_written
-from contragan.analysis.loaded import chosen_classes, load_titled
+from contragan.analysis.loaded import chosen_classes, load_titled, sees_labels
 from contragan.analysis.montage import (
     CELL,
     TITLE_SIZE,
@@ -90,7 +90,7 @@ def read_interpolation(
         UserError: no run, no checkpoint, or unknown classes.
     """
     ((model, title),) = load_titled([path], console, which=which, device=device)
-    labelled = model.run.recipe.generator.conditional
+    labelled = sees_labels(model, title, classes)
     chosen = [0] * USUAL_CLASSES
     if labelled:
         chosen = chosen_classes(model, classes, console, usual=USUAL_CLASSES, most=MOST_CLASSES)

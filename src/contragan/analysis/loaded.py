@@ -58,10 +58,15 @@ def chosen_classes(
     return indices
 
 
-def require_labels(model: Model, title: str, kind: str) -> None:
-    """Raises UserError where a figure is about classes, but the generator sees no labels."""
-    if not model.run.recipe.generator.conditional:
+def sees_labels(model: Model, title: str, classes: Sequence[str]) -> bool:
+    """Whether a generator was trained with labels.
+
+    Raises:
+        UserError: it was not, but ``classes`` were named.
+    """
+    labelled = model.run.recipe.generator.conditional
+    if classes and not labelled:
         raise UserError(
-            f"{title} was trained without labels, so it has no classes to show: {kind} is for "
-            "runs with labels"
+            f"--classes means nothing to {title}, which was trained without labels: leave it out"
         )
+    return labelled

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from contragan.analysis.figures import run_titles
+from contragan.analysis.figures import as_written, run_titles
 from contragan.core.errors import UserError
 from contragan.runs.log import read_metrics
 from contragan.runs.run import open_run
@@ -127,7 +127,7 @@ def draw_stability(curves: Sequence[StabilityCurves]) -> Figure:
         _accuracies(row[0], run)
         _distance(row[1], run)
         _singular_values(row[2], run)
-        row[1].set_title(run.title, fontweight="bold")
+        as_written(row[1].set_title(run.title, fontweight="bold"))
         for panel in row:
             _points(panel, run)
             panel.set_xlim(0, 1.02 * max([*run.history.signals, *run.history.distances]))

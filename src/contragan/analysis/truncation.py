@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from contragan.analysis.loaded import chosen_classes, load_titled
+from contragan.analysis.loaded import chosen_classes, load_titled, sees_labels
 from contragan.analysis.montage import CELL, Cells, add_montage, label_width, title_lines
 from contragan.core.console import note
 from contragan.core.errors import UserError
@@ -69,8 +69,8 @@ def squeezed(latents: Tensor, truncation: float) -> Tensor:
     if math.isinf(truncation):
         return latents
     inside = math.erf(truncation / math.sqrt(2))  # how much of the distribution lies within
-    quantile = inside * torch.erf(latents.double() / math.sqrt(2))
-    return (math.sqrt(2) * torch.erfinv(quantile)).clamp(-truncation, truncation).to(latents.dtype)
+    quantile = inside * torch.erf(latents.cpu().double() / math.sqrt(2))
+    return (math.sqrt(2) * torch.erfinv(quantile)).clamp(-truncation, truncation).to(latents)
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,11 @@ class Truncation:
         """The truncation of the lowest distance, in one line."""
         distances = self.scores["frechet_distance"]
         best = int(np.argmin(distances))
-        return (
-            f"{self.title}: lowest distance {distances[best]:.4g} with truncation "
-            f"{_shown(self.levels[best])}, {distances[-1]:.4g} without"
+        lowest = f"{self.title}: lowest distance {distances[best]:.4g}"
+        if math.isinf(self.levels[best]):
+            return f"{lowest} without truncation"
+        return f"{lowest} with truncation {self.levels[best]:g}, {distances[-1]:.4g} " + (
+            "without" if math.isinf(self.levels[-1]) else f"with {self.levels[-1]:g}"
         )
 
 
@@ -159,7 +161,7 @@ def read_truncation(
         raise UserError(f"truncations are numbers above 0, not {list(levels)}")
     levels = tuple(sorted(set(levels)))
     ((model, title),) = load_titled([path], console, which=which, device=device)
-    labelled = model.run.recipe.generator.conditional
+    labelled = sees_labels(model, title, classes)
     chosen = [0] * USUAL_CLASSES
     if labelled:
         chosen = chosen_classes(model, classes, console, usual=USUAL_CLASSES, most=MOST_CLASSES)
