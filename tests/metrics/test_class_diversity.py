@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,6 @@ from contragan.metrics.class_diversity import (
     class_diversity,
     narrow_classes,
 )
-from contragan.metrics.probe import FittedProbe, fit_probe
 
 NAMES = tuple(f"digit {index}" for index in range(10))
 
@@ -93,24 +93,27 @@ def test_dropped_modes_are_named_though_no_image_repeats(
     assert fault.text.startswith("1 of 10 classes varies too little: class digit 0: ")
 
 
-def test_images_that_miss_the_class_are_not_judged() -> None:
-    assert ClassDiversity(0.9, 0.1, 0.9, 0.9, 30).narrow(0.001)
-    assert not ClassDiversity(0.4, 0.1, 0.9, 0.9, 30).narrow(0.001)
-    assert not ClassDiversity(0.9, 0.3, 0.9, 0.9, 300).narrow(0.001)
-    assert not ClassDiversity(0.9, 0.0, 0.9, 0.9, 5).narrow(0.001)
+def test_only_grave_faults_are_named() -> None:
+    """Images that reach little and look alike: not if they miss the class, vary, or are few."""
+    repeated = ClassDiversity(0.9, 0.1, 0.9, 0.9, 40, alike=30)
+    assert repeated.narrow(0.001)
+    for kept in (
+        replace(repeated, precision=0.4),
+        replace(repeated, recall=0.3),
+        replace(repeated, alike=9),  # as of a good run on digits: noisier than real images
+        replace(repeated, real_alike=20),
+        replace(repeated, images=5, alike=5),
+    ):
+        assert not kept.narrow(0.001)
 
 
 def _sets(train: ImageSet, test: ImageSet) -> Sets:
     def measured(images: ImageSet) -> MeasuredSet:
         return MeasuredSet(images.labels, {"features": lambda: _flat(images)})
 
-    def fitted() -> FittedProbe:
-        rows = np.arange(len(test.labels))
-        return FittedProbe(fit_probe(_flat(test), test.labels, 10), len(rows), rows)
-
     settings: Any = SimpleNamespace(manifold_neighbours=3)
-    real, device = measured(test), torch.device("cpu")
-    return Sets(settings, measured(train), real, real, NAMES, "pixels", device, fit_probe=fitted)
+    real = measured(test)
+    return Sets(settings, measured(train), real, real, NAMES, "pixels", torch.device("cpu"))
 
 
 def test_the_metric_gives_every_score_and_what_the_report_shows(
@@ -129,23 +132,25 @@ def test_the_metric_gives_every_score_and_what_the_report_shows(
         "real recall",
         "images",
         "alike",
+        "real alike",
     ]
     assert found.warnings == ()
     assert found.findings == ()
 
 
-@pytest.mark.parametrize("shift", [1, 2, 5])
-def test_shifted_labels_are_no_matter_of_variety(shift: int) -> None:
-    """Sevens as nines came near to few nines, and were named as nines that vary too little."""
-    data = load_digits()
-    order = np.random.default_rng(2).permutation(len(data.target))
-    halves = []
-    for rows, by in ((order[:900], shift), (order[900:], 0)):
-        images = (data.images[rows] / 16 * 255).round().astype(np.uint8)[..., None]
-        labels = ((data.target[rows] + by) % 10).astype(np.int64)
-        halves.append(ImageSet(images, labels, NAMES, f"{by}", "digits", "test"))
-    assert narrow_classes(_found(_flat(halves[0]), halves[0].labels, halves[1]), NAMES) is not None
-    assert ClassDiversityMetric().compute(_sets(*halves)).findings == ()
+@pytest.mark.parametrize("seed", range(3))
+def test_shifted_labels_are_not_a_matter_of_variety(seed: int) -> None:
+    """Sevens as nines come near to few nines, but vary: a low recall alone named them."""
+    images, labels = load_digits(return_X_y=True)
+    shown, rest = np.split(np.random.default_rng(seed).permutation(len(labels)), [900])
+    images = images.astype(np.float32) / 16
+    reached = []
+    for shift in range(1, 10):
+        moved = (labels[shown] + shift) % 10
+        found = class_diversity(images[shown], moved, images[rest], labels[rest], 10, 3)
+        assert narrow_classes(found, NAMES) is None
+        reached += [shares.recall < shares.real_recall / 4 for shares in found.values()]
+    assert sum(reached) > 70  # of 90: a low recall alone would name them
 
 
 def test_few_images_stay_silent_or_are_left_out(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contragan.metrics.base import Found, Metric, Score, Sets, Sizes
 from contragan.metrics.distinct import collapse, distinct_in
-from contragan.metrics.label_agreement import fidelity_in, probe_of
+from contragan.metrics.label_agreement import fidelity_of_predictions
 from contragan.metrics.label_faults import label_faults
 
 
@@ -38,7 +38,15 @@ class ClassFidelityMetric(Metric):
     )
 
     def compute(self, sets: Sets) -> Found:
-        fitted, found = sets.once(probe_of), sets.once(fidelity_in)
+        fitted, real = sets.probe, sets.reference
+        held = fitted.held_out
+        found = fidelity_of_predictions(
+            fitted.probe.predict(sets.generated.features),
+            sets.generated.labels,
+            held_out=(fitted.probe.predict(real.features[held]), real.labels[held]),
+            class_names=sets.class_names,
+            conditional=None if sets.made_by is None else sets.made_by.conditional,
+        )
         distinct = sets.once(distinct_in)
         return Found(
             {
@@ -47,7 +55,7 @@ class ClassFidelityMetric(Metric):
                 "relabelled_class_accuracy": found.relabelled_accuracy,
             },
             {"class_fidelity": found.to_dict(), "distinct_images": distinct.to_dict()},
-            {"probe_fitted": fitted.fitted, "probe_held_out": len(fitted.held_out)},
+            {"probe_fitted": fitted.fitted, "probe_held_out": len(held)},
             findings=(*collapse(distinct), *label_faults(found)),
         )
 

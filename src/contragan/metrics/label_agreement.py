@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contragan.metrics.base import Sets
 from contragan.metrics.label_verdict import LabelVerdict, judge_labels, missing_classes
-from contragan.metrics.probe import FittedProbe
 
 Labels = NDArray[np.int64]
 
@@ -107,24 +105,6 @@ class ClassFidelity:
             "missing": [names[index] for index in self.missing],
             "confusion": self.confusion.tolist(),
         }
-
-
-def probe_of(sets: Sets) -> FittedProbe:
-    """The sets' probe: with ``sets.once``, fitted once for all who ask."""
-    return sets.probe
-
-
-def fidelity_in(sets: Sets) -> ClassFidelity:
-    """Class agreement of the sets' generated images, by their probe."""
-    fitted, real = sets.once(probe_of), sets.reference
-    probe, held = fitted.probe, fitted.held_out
-    return fidelity_of_predictions(
-        probe.predict(sets.generated.features),
-        sets.generated.labels,
-        held_out=(probe.predict(real.features[held]), real.labels[held]),
-        class_names=sets.class_names,
-        conditional=None if sets.made_by is None else sets.made_by.conditional,
-    )
 
 
 def fidelity_of_predictions(

@@ -51,12 +51,6 @@ class LabelVerdict:
     lost: tuple[int, ...]
     confused: bool
 
-    @property
-    def off(self) -> frozenset[int]:
-        """Classes whose images mostly show others, or none in particular."""
-        merged = (set(group.classes) - {group.shown} for group in self.merged)
-        return frozenset(self.permutation).union(self.lost, *merged)
-
 
 def judge_labels(confusion: Labels, real: Labels) -> LabelVerdict:
     """Judges confusion matrices (K, K) of generated and of real images.
