@@ -1,5 +1,7 @@
 """DiffAugment and ADA serve every conditioning: both networks learn through them."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from contragan.augmentation import Augmentation
 from contragan.augmentation.ada import AdaptiveAugmentation
+from contragan.core.types import Terms
 from contragan.data import BatchSource, LabelSampler, load_dataset
 from contragan.models.heads.base import ConditioningSettings
 from contragan.recipes.gan import build
@@ -67,7 +70,7 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.named_parameters()}
 
 
-def plain(step: Step) -> dict[str, Tensor]:
+def plain(step: Step) -> Terms:
     """The terms of the same D update without augmentation."""
     with torch.no_grad():
         step.gan.discriminator.requires_grad_(False)
@@ -85,10 +88,11 @@ def test_both_networks_learn_through_it(name: str, augmentation: str, tiny: list
     if isinstance(step.augmentation, AdaptiveAugmentation):
         step.augmentation.probability.fill_(1.0)
     without = plain(step)
-    for network, update in (
+    updates: list[tuple[nn.Module, Callable[[], Terms]]] = [
         (step.gan.discriminator, lambda: step.discriminator_step(0, step.fetch(0))),
         (step.gan.generator, lambda: step.generator_step(0)),
-    ):
+    ]
+    for network, update in updates:
         before = weights(network)
         terms = update()
         assert all(torch.isfinite(term) for term in terms.values())

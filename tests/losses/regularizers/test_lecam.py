@@ -56,7 +56,7 @@ def test_value_and_gradient(form: Form) -> None:
             context = context_of(real[0, part], generated[1, part], memory)
             (term,) = regularizer.discriminator_penalty(context).values()
             total = total + term / PARTS
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         regularizer.remember(memory)
         value, slopes = expected[iteration]
         assert_close(total.detach(), torch.tensor(value, dtype=torch.float64))
