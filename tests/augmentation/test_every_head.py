@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from contragan.augmentation import Augmentation
 from contragan.augmentation.ada import AdaptiveAugmentation
+from contragan.core.types import Terms
 from contragan.data import BatchSource, LabelSampler, load_dataset
 from contragan.models.heads.base import ConditioningSettings
 from contragan.recipes.gan import build
@@ -69,7 +70,7 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.named_parameters()}
 
 
-def plain(step: Step) -> dict[str, Tensor]:
+def plain(step: Step) -> Terms:
     """The terms of the same D update without augmentation."""
     with torch.no_grad():
         step.gan.discriminator.requires_grad_(False)

@@ -35,13 +35,17 @@ class Counting:
         self.calls, self.nan_at = calls, nan_at
         self.seed = 0
         self.fabric = SimpleNamespace(device=torch.device("cpu"))
-        head = SimpleNamespace(begin=lambda iteration: calls.append(f"begin {iteration}"))
-        self.gan = SimpleNamespace(
-            generator=nn.Linear(1, 1), discriminator=nn.Linear(1, 1), head=head
+        self.gan = SimpleNamespace(generator=nn.Linear(1, 1), discriminator=nn.Linear(1, 1))
+        self.objective = SimpleNamespace(
+            begin=lambda iteration: calls.append(f"begin {iteration}"),
+            state_dict=dict,
+            load_state_dict=lambda state: None,
         )
         self.discriminator_optimizer = torch.optim.SGD(self.gan.discriminator.parameters())
         self.generator_optimizer = torch.optim.SGD(self.gan.generator.parameters())
-        self.augmentation = SimpleNamespace(state_dict=dict, load_state_dict=lambda state: None)
+        self.augmentation = SimpleNamespace(
+            state_dict=dict, load_state_dict=lambda state: None, readings=dict
+        )
 
     def fetch(self, update: int) -> tuple[int]:
         return (update,)

@@ -105,7 +105,6 @@ def train(
         max_minutes=max_minutes,
         skip_unreadable=skip_unreadable,
         device=device,
-        devices=1,
         overrides=changed,
         start_from=_path(start_from),
     )
