@@ -289,16 +289,23 @@ def score(evaluator: Evaluator, iteration: int) -> Score:
 GRID_COLUMNS = 10
 
 
+def grid_shape(resolution: int) -> tuple[int, int]:
+    """Rows and columns of a grid: 20 of 10 images up to 128 pixels a side, fewer of larger ones."""
+    rows = max(5, min(GRID_ROWS, GRID_ROWS * 128 // resolution))
+    return rows, max(4, min(GRID_COLUMNS, GRID_COLUMNS * 128 // resolution))
+
+
 def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
     """A sample grid: one row per class (the first 20), with the same latents every time.
 
-    A single class has five rows.
+    A single class has five rows. Images of more than 128 pixels have fewer classes and columns.
     """
-    rows = min(run.dataset.num_classes, GRID_ROWS)
-    labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS if rows > 1 else 5 * GRID_COLUMNS)
+    most, columns = grid_shape(run.recipe.data.resolution)
+    rows = min(run.dataset.num_classes, most)
+    labels = torch.arange(rows).repeat_interleave(columns if rows > 1 else 5 * columns)
     training = generator.training
     generator.eval()
     images = ImageSampler(generator, seed, purpose="grid")(labels)
     generator.train(training)
-    picture = labelled_grid(images, labels, run.dataset.class_names, columns=GRID_COLUMNS)
+    picture = labelled_grid(images, labels, run.dataset.class_names, columns=columns)
     save_image(picture, run.samples / f"step-{iteration:07d}.png")
