@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from rich.console import Console
 
@@ -30,6 +32,7 @@ from contragan.training.processes import losses_explained
 from contragan.training.rollback import go_back
 from contragan.training.room import check_room, memory_explained
 from contragan.training.setup import Request, Setup, StepKind, changed_code, environment, set_up
+from contragan.training.shorter import Way, fewer_iterations, ways_out
 from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
@@ -146,10 +149,18 @@ def wire(setup: Setup, request: Request) -> Loop:
         evaluate=evaluate,
         draw_samples=draw_samples,
         watch=make_watch(setup, step),
+        ways_out=partial(ways_to_shorten, run, setup.checkpoint is not None),
     )
     if setup.checkpoint is not None:
         loop.resume(setup.checkpoint)
     return loop
+
+
+def ways_to_shorten(run: Run, resumed: bool, done: int, seconds: float) -> list[Way]:
+    """Ways to a shorter run; one that goes on can only have fewer iterations."""
+    if resumed:
+        return [fewer_iterations(run.recipe.training.total_iterations, done, seconds)]
+    return ways_out(run.recipe, seconds)
 
 
 def claim(setup: Setup, loop: Loop) -> None:
