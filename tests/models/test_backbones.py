@@ -1,6 +1,7 @@
 """Shapes, parameter counts, gradients and settings of every backbone."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -43,6 +44,104 @@ def test_shapes(
     assert trunk(images).shape == (2, trunk.feature_dim)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes_are_4_to_7_times_a_power_of_two(
+    kind: str, generator_config: Callable[..., Any], trunk_config: Callable[..., Any]
+) -> None:
+    """From 16 to 512, or to 224 without residual blocks."""
+    changes = {"latent_dim": 840, "channels": 64}
+    networks = (generator_config(kind, **changes), trunk_config(kind, channels=64))
+    for network in networks:
+        accepted = []
+        for size in range(1, 1025):
+            with suppress(ValueError):
+                network.check(size)
+                accepted.append(size)
+        assert accepted[:9] == [16, 20, 24, 28, 32, 40, 48, 56, 64]
+        assert accepted[9:16] == [80, 96, 112, 128, 160, 192, 224]
+        assert accepted[16:] == ([] if kind == "dcgan" else [256, 320, 384, 448, 512])
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "channels", "attention"),
+    [
+        ("biggan", 28, 4, (1, 1)), ("biggan", 192, 2, (3, 3)), ("biggan", 512, 2, (4, 4)),
+        ("resgan", 96, 2, (2, 3)), ("resgan", 256, 2, (4, 3)),
+        ("dcgan", 48, 4, (2, 2)), ("dcgan", 112, 8, (2, 3)),
+    ],
+)  # fmt: skip
+def test_other_sizes_have_their_shape_and_train_every_parameter(
+    kind: str,
+    size: int,
+    channels: int,
+    attention: tuple[int, int],
+    new_generator: NewGenerator,
+    new_trunk: NewTrunk,
+) -> None:
+    generator = new_generator(
+        kind, size, channels=channels, latent_dim=840, attention_after_block=attention[0]
+    )
+    trunk = new_trunk(kind, size, channels=channels, attention_after_block=attention[1])
+    for network in (generator, trunk):
+        nn.init.ones_(network.attention.gate)  # type: ignore[union-attr, arg-type]
+    images = generator(*latents(generator, 2))
+    assert images.shape == (2, 3, size, size)
+    feature = trunk(images)
+    assert feature.shape == (2, trunk.feature_dim)
+    (feature * torch.randn_like(feature)).sum().backward()
+    for network in (generator, trunk):
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("size", "generator_widths", "trunk_widths"),
+    [
+        (128, [1536, 768, 384, 192, 96], [96, 192, 384, 768, 1536, 1536]),
+        (256, [1536, 768, 768, 384, 192, 96], [96, 192, 384, 768, 768, 1536, 1536]),
+        (512, [1536, 768, 768, 384, 192, 96, 96], [96, 96, 192, 384, 768, 768, 1536, 1536]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["resgan", "biggan"])
+def test_published_widths(
+    kind: str,
+    size: int,
+    generator_widths: list[int],
+    trunk_widths: list[int],
+    new_generator: NewGenerator,
+    new_trunk: NewTrunk,
+) -> None:
+    """Brock et al. 2019, Tables 6 to 9: of 96 channels, as at all three sizes there."""
+    changes = {"channels": 96, "spectral_norm": False, "attention_after_block": None}
+    with torch.device("meta"):
+        generator = new_generator(kind, size, latent_dim=840, **changes)
+        trunk = new_trunk(kind, size, **changes)
+    blocks: Any = generator.blocks
+    assert [block.conv2.out_channels for block in blocks] == generator_widths
+    inner = [1536, *generator_widths[:-1]]
+    assert [block.conv1.in_channels for block in blocks] == inner
+    blocks = trunk.blocks
+    assert [block.conv2.out_channels for block in blocks] == trunk_widths
+    assert [block.downsample for block in blocks] == [True] * (len(blocks) - 1) + [False]
+
+
+def test_a_generator_starts_at_the_side_that_its_size_doubles(new_generator: NewGenerator) -> None:
+    """Only the first layer knows of it: 96 has the layers of 64, from 6 x 6."""
+    for kind in KINDS:
+        changes = {"channels": 8, "latent_dim": 60, "attention_after_block": None}
+        four, six = new_generator(kind, 64, **changes), new_generator(kind, 96, **changes)
+        shapes = [
+            {name: tuple(value.shape) for name, value in network.state_dict().items()}
+            for network in (four, six)
+        ]
+        other = {name for name in shapes[0] if shapes[0][name] != shapes[1][name]}
+        assert other
+        assert all(name.startswith("linear.") for name in other)
+        assert shapes[1]["linear.weight"][0] * 16 == shapes[0]["linear.weight"][0] * 36
+
+
 def count(*modules: nn.Module) -> int:
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
@@ -66,6 +165,7 @@ COUNTS = [
     ("biggan", 32, 10, 80, 96, True, (2, 1), "classifier", 0, "9.416", "2.415"),
     ("biggan", 64, 200, 100, 80, True, (3, 1), "projection", 0, "17.335", "30.797"),
     ("biggan", 64, 200, 100, 80, True, (3, 1), "contrastive", 768, "17.335", "31.678"),
+    ("biggan", 128, 1000, 120, 96, True, (4, 1), "projection", 0, "70.434", "87.982"),
     ("resgan", 32, 10, 128, 64, False, (None, None), "contrastive", 512, "4.304", "1.125"),
     ("resgan", 32, 10, 128, 64, True, (2, 1), "projection", 0, "4.386", "1.076"),
     ("resgan", 64, 200, 128, 64, False, (None, None), "projection", 0, "13.367", "19.748"),
@@ -269,11 +369,13 @@ def test_batch_norm_synchronises(kind: str, new_generator: NewGenerator) -> None
         ("biggan", 32, {"latent_dim": 62}, "multiple of 4 such as 60"),
         ("biggan", 64, {"latent_dim": 3}, "multiple of 5 such as 5"),
         ("biggan", 32, {"attention_after_block": 4}, "3 blocks.*choose 1 to 3"),
-        ("resgan", 48, {}, "resolution 48.*16, 32, 64, 128"),
+        ("resgan", 100, {}, "resolution 100; use 96 or 112 .*from 16 to 512"),
         ("resgan", 32, {"channels": 1}, "divisible by 8"),
         ("dcgan", 16, {"attention_after_block": 3}, "2 blocks"),
         ("dcgan", 128, {"channels": 6}, "multiple of 4"),
-        ("dcgan", 256, {}, "resolution 256"),
+        ("dcgan", 256, {}, "resolution 256; use 224 "),
+        ("biggan", 1024, {}, "resolution 1024; use 512 "),
+        ("biggan", 256, {"latent_dim": 128}, "multiple of 7 such as 126"),
     ],
 )
 def test_impossible_generators_fail_with_the_fix(
@@ -294,7 +396,8 @@ def test_impossible_generators_fail_with_the_fix(
     ("kind", "resolution", "changes", "reason"),
     [
         ("biggan", 32, {"attention_after_block": 5}, "4 blocks"),
-        ("biggan", 24, {}, "resolution 24"),
+        ("biggan", 12, {}, "resolution 12; use 16 "),
+        ("dcgan", 30, {}, "resolution 30; use 28 or 32 "),
         ("resgan", 64, {"channels": 12}, "block 1 of the trunk has 12"),
         ("dcgan", 32, {"attention_after_block": 4}, "3 blocks"),
     ],

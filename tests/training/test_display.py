@@ -37,7 +37,7 @@ def test_a_log_line_says_where_training_stands() -> None:
     with display.open():
         display.log(250, {"d/adversarial": 1.23456, "g/adversarial": -0.5}, speed=2.5)
     # One line, however narrow the terminal; (1000 - 250) / 2.5 = 300 seconds.
-    said = "250/1000  2.5 it/s  0:05:00 left  d/adversarial 1.235  g/adversarial -0.500\n"
+    said = "250/1000  2.5 it/s  5 min left  d/adversarial 1.235  g/adversarial -0.500\n"
     assert file.getvalue() == said
 
 
@@ -70,7 +70,53 @@ def test_the_speed_is_a_slow_average_without_pauses(clock: Clock) -> None:
     clock.now += 2
     display.step(160)
     assert display.speed == pytest.approx(0.7 * 10 + 0.3 * 20)
-    assert display._left(display.speed) == "0:01:05"  # (1000 - 160) / 13 = 64.6 seconds
+    assert display._left(display.speed) == "1 min left"  # (1000 - 160) / 13 = 64.6 seconds
+    display.evaluations = 600
+    assert display._left(display.speed) == "11 min left"
+
+
+def test_a_speed_below_one_is_told_by_the_iteration() -> None:
+    display, file = plain()
+    display.log(10, {}, speed=0.05)
+    display.log(1000, {}, speed=0.05)
+    assert file.getvalue().splitlines() == [
+        "10/1000  20.0 s/it  5 h 30 min left  ",
+        "1000/1000  20.0 s/it  0 s left  ",
+    ]
+
+
+def test_silence_is_broken_after_a_minute_then_more_and_more_seldom(clock: Clock) -> None:
+    """Where log lines are far apart and there is no terminal, as in a job's file."""
+    display, file = plain()
+    with display.open():
+        display.start(0)
+        said: list[int] = []
+        for iteration in range(1, 150):
+            clock.now += 20
+            display.step(iteration)
+            if len(file.getvalue().splitlines()) > len(said):
+                said.append(20 * iteration)
+    assert said == [60, 180, 420, 900, 1500, 2100, 2700]
+    assert file.getvalue().splitlines()[0] == "3/1000  20.0 s/it  5 h 32 min left"
+
+
+def test_a_log_line_makes_up_for_one(clock: Clock) -> None:
+    display, file = plain()
+    display.start(0)
+    for iteration in range(1, 10):
+        clock.now += 20
+        display.step(iteration)
+        if iteration % 2 == 0:
+            display.log(iteration, {}, speed=0.05)
+    assert len(file.getvalue().splitlines()) == 4
+
+
+def test_a_terminal_shows_where_training_stands_before_the_first_iteration() -> None:
+    file = io.StringIO()
+    display = Display(Console(file=file, force_terminal=True, width=100), 1000)
+    with display.open():
+        pass
+    assert "iteration 0/1000   ? it/s   time left not known yet" in file.getvalue()
 
 
 def test_a_terminal_shows_the_last_terms_and_scores(clock: Clock) -> None:

@@ -240,3 +240,15 @@ def test_a_full_disk_ends_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("contragan.training.loop.save_checkpoint", full)
     with pytest.raises(UserError, match="the disk is full"):
         make({}).fit(Stop())
+
+
+def test_the_time_of_the_whole_run_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contragan.training.forecast.SAY_BY", 0.0)  # rather than after 50 seconds
+    loop = make({})
+    file = io.StringIO()
+    loop.display = Display(Console(file=file), 6)
+    loop.fit(Stop())
+    first, second, *_ = file.getvalue().splitlines()
+    assert first.startswith("about 1 s in all on this machine (")
+    assert "by the first, the slowest" in first
+    assert second.startswith("about 1 s in all on this machine (")

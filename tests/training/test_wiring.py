@@ -20,7 +20,7 @@ from contragan.runs.log import read_metrics
 from contragan.training.setup import Request, Setup
 from contragan.training.step import Step
 from contragan.training.terms import TermMeter
-from contragan.training.train import make_step, train
+from contragan.training.train import grid_shape, make_step, train
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
@@ -151,3 +151,9 @@ def test_the_log_holds_the_means_of_the_steps_terms(
         for name in part[0]
     }
     assert logged == pytest.approx(expected, rel=1e-6)
+
+
+def test_grids_of_large_images_show_fewer() -> None:
+    assert [grid_shape(side) for side in (16, 128, 192, 256, 512)] == [
+        (20, 10), (20, 10), (13, 6), (10, 5), (5, 4),
+    ]  # fmt: skip

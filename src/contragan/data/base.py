@@ -106,7 +106,8 @@ class DatasetConfig(Config, ABC):
     """Settings that every data set has."""
 
     resolution: Annotated[int, Field(ge=8, le=1024)]
-    """Side of the images in pixels: their central square is cut out and resized."""
+    """Side of the images in pixels: their central square is cut out and resized. The built-in
+    networks make 4, 5, 6 or 7 times a power of two, from 16 to 512."""
     channels: Literal[1, 3]
     """3 for colour, 1 for grey."""
     horizontal_flip: bool

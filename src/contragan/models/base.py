@@ -176,8 +176,32 @@ def check_attention(network: str, after_block: int | None, widths: Sequence[int]
         )
 
 
-def check_resolution(network: str, resolution: int, supported: Sequence[int]) -> None:
-    """Raises ValueError where ``resolution`` is not one of ``supported``."""
-    if resolution not in supported:
-        names = ", ".join(str(size) for size in supported)
-        raise ValueError(f"the {network} has no layout for resolution {resolution}; use {names}")
+LARGEST = 512
+"""Side of the largest images that the built-in networks make, in pixels."""
+
+
+def start(resolution: int) -> tuple[int, int]:
+    """The side that a generator starts from, and how often it doubles it.
+
+    The side is 4 to 7: 64 is 4 doubled four times, 96 is 6 doubled four times. A resolution such as
+    100 has no such side: :func:`check_resolution` refuses it.
+    """
+    doublings = max(resolution.bit_length() - 3, 0)
+    return resolution >> doublings, doublings
+
+
+def check_resolution(network: str, resolution: int, doublings: Sequence[int]) -> None:
+    """Raises ValueError unless ``resolution`` is 4, 5, 6 or 7 doubled as often as one of these."""
+    sizes = sorted(side << often for often in doublings for side in (4, 5, 6, 7))
+    sizes = [size for size in sizes if size <= LARGEST]
+    if resolution in sizes:
+        return
+    nearest = [
+        *[s for s in sizes if s < resolution][-1:],
+        *[s for s in sizes if s > resolution][:1],
+    ]
+    raise ValueError(
+        f"the {network} has no layout for resolution {resolution}; use "
+        f"{' or '.join(str(size) for size in nearest)} (4, 5, 6 or 7 times a power of two, from "
+        f"{sizes[0]} to {sizes[-1]})"
+    )

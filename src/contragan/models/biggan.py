@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.models.residual import (
-    LAYOUTS,
     ResidualGenerator,
     ResidualGeneratorSettings,
     ResidualTrunkSettings,
+    layout,
 )
 
 
@@ -32,7 +32,7 @@ class BigGANGeneratorConfig(ResidualGeneratorSettings):
 
     def check(self, resolution: int) -> None:
         super().check(resolution)
-        chunks = len(LAYOUTS[resolution].generator_in) + 1
+        chunks = len(layout(resolution).generator_in) + 1
         if self.latent_dim % chunks:
             below = max(self.latent_dim // chunks, 1) * chunks
             raise ValueError(
@@ -64,7 +64,7 @@ class BigGANGenerator(ResidualGenerator):
         image_channels: int,
         num_classes: int,
     ) -> None:
-        num_blocks = len(LAYOUTS[resolution].generator_in)
+        num_blocks = len(layout(resolution).generator_in)
         chunk_dim = config.latent_dim // (num_blocks + 1)
         condition_dim = chunk_dim * config.latent_in_blocks
         condition_dim += config.shared_dim * config.conditional

@@ -17,6 +17,7 @@ from contragan.models.base import (
     at_least_float32,
     check_attention,
     check_resolution,
+    start,
 )
 from contragan.models.layers.attention import SelfAttention
 from contragan.models.layers.blocks import channels_last_like
@@ -24,12 +25,14 @@ from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d, trunk_norm
 
 WIDTHS: dict[int, tuple[float, ...]] = {
-    16: (4, 2, 1),
-    32: (8, 4, 2, 1),
-    64: (8, 4, 2, 1, 0.5),
-    128: (8, 4, 2, 1, 0.5, 0.25),
+    2: (4, 2, 1),
+    3: (8, 4, 2, 1),
+    4: (8, 4, 2, 1, 0.5),
+    5: (8, 4, 2, 1, 0.5, 0.25),
 }
-"""Generator widths from 4x4 upwards, in multiples of ``channels``; the trunk mirrors them."""
+"""Generator widths from the start upwards, in multiples of ``channels``, by how often the start is
+doubled; the trunk mirrors them. There are none for 256 and 512: plain convolutions that halve their
+width would have a few channels left there, and none were published."""
 
 
 class DCGANGeneratorConfig(ConvolutionalGeneratorSettings):
@@ -59,13 +62,13 @@ class DCGANTrunkConfig(ConvolutionalTrunkSettings):
 
 
 def _widths(channels: int, resolution: int) -> list[int]:
-    return [int(channels * multiple) for multiple in WIDTHS[resolution]]
+    return [int(channels * multiple) for multiple in WIDTHS[start(resolution)[1]]]
 
 
 def _check(network: str, channels: int, resolution: int) -> list[int]:
-    """The widths from 4x4 upwards. Raises ValueError where there are none."""
+    """The widths from the start upwards. Raises ValueError where there are none."""
     check_resolution(network, resolution, tuple(WIDTHS))
-    divisor = int(1 / min(1, WIDTHS[resolution][-1]))
+    divisor = int(1 / min(1, WIDTHS[start(resolution)[1]][-1]))
     if channels % divisor:
         raise ValueError(
             f"channels is {channels}, but DCGAN at resolution {resolution} halves it down "
@@ -107,10 +110,10 @@ class _Deconv(nn.Module):
 
 
 class DCGANGenerator(Generator):
-    """Linear layer to 4x4, transposed convolutions with halving widths, conv3x3, tanh.
+    """Linear layer to a small square, transposed convolutions of halving widths, conv3x3, tanh.
 
-    One-hot labels drive the batch norms. Source: Radford et al. 2016, in the shape of the
-    published ContraGAN experiments.
+    The square has a side of 4 to 7. One-hot labels drive the batch norms. Source: Radford et al.
+    2016, in the shape of the published ContraGAN experiments.
     """
 
     def __init__(
@@ -125,7 +128,8 @@ class DCGANGenerator(Generator):
         )
         layers = Layers(config.spectral_norm)
         widths = _widths(config.channels, resolution)
-        self.linear = layers.linear(config.latent_dim, widths[0] * 16)
+        self.start = start(resolution)[0]
+        self.linear = layers.linear(config.latent_dim, widths[0] * self.start**2)
         self.blocks = nn.ModuleList(
             _Deconv(config, i, o, num_classes, layers) for i, o in pairwise(widths)
         )
@@ -136,7 +140,7 @@ class DCGANGenerator(Generator):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         condition = self.one_hot(label, z.dtype) if self.conditional else None
-        h = self.linear(z).unflatten(1, (-1, 4, 4))
+        h = self.linear(z).unflatten(1, (-1, self.start, self.start))
         h = channels_last_like(h, self.to_image.weight)
         for index, block in enumerate(self.blocks, 1):
             h = block(h, condition)

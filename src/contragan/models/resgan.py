@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.models.residual import (
-    LAYOUTS,
     ResidualGenerator,
     ResidualGeneratorSettings,
     ResidualTrunkSettings,
+    layout,
 )
 
 
@@ -65,7 +65,7 @@ class ResGANGenerator(ResidualGenerator):
             linear_dim=config.latent_dim,
             block_norm=norm,
         )
-        self.num_blocks = len(LAYOUTS[resolution].generator_in)
+        self.num_blocks = len(layout(resolution).generator_in)
 
     def inputs(self, z: Tensor, label: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
         condition = self.one_hot(label, z.dtype) if self.conditional else None

@@ -17,6 +17,7 @@ from contragan.models.base import (
     at_least_float32,
     check_attention,
     check_resolution,
+    start,
 )
 from contragan.models.layers.attention import SelfAttention
 from contragan.models.layers.blocks import GeneratorBlock, TrunkBlock, channels_last_like
@@ -26,7 +27,7 @@ from contragan.models.layers.normalization import BatchNorm2d
 
 @dataclass(frozen=True)
 class Layout:
-    """Widths in multiples of ``channels``, block by block; generators start at 4x4."""
+    """Widths in multiples of ``channels``, block by block."""
 
     generator_in: tuple[int, ...]
     generator_out: tuple[int, ...]
@@ -35,11 +36,33 @@ class Layout:
 
 
 LAYOUTS = {
-    16: Layout((4, 4), (4, 4), (2, 2, 2), (True, True, False)),
-    32: Layout((4, 4, 4), (4, 4, 4), (2, 2, 2, 2), (True, True, False, False)),
-    64: Layout((16, 8, 4, 2), (8, 4, 2, 1), (1, 2, 4, 8, 16), (True,) * 4 + (False,)),
-    128: Layout((16, 16, 8, 4, 2), (16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), (True,) * 5 + (False,)),
+    2: Layout((4, 4), (4, 4), (2, 2, 2), (True, True, False)),
+    3: Layout((4, 4, 4), (4, 4, 4), (2, 2, 2, 2), (True, True, False, False)),
+    4: Layout((16, 8, 4, 2), (8, 4, 2, 1), (1, 2, 4, 8, 16), (True,) * 4 + (False,)),
+    5: Layout((16, 16, 8, 4, 2), (16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), (True,) * 5 + (False,)),
+    6: Layout(
+        (16, 16, 8, 8, 4, 2),
+        (16, 8, 8, 4, 2, 1),
+        (1, 2, 4, 8, 8, 16, 16),
+        (True,) * 6 + (False,),
+    ),
+    7: Layout(
+        (16, 16, 8, 8, 4, 2, 1),
+        (16, 8, 8, 4, 2, 1, 1),
+        (1, 1, 2, 4, 8, 8, 16, 16),
+        (True,) * 7 + (False,),
+    ),
 }
+"""By how often the generator doubles its start: 2 times for 16 x 16, 7 times for 512 x 512.
+
+From 3 on as published, with a start of 4 x 4 (Brock et al. 2019, Appendix B, and the published
+ContraGAN software); other starts, as 6 x 6 for 96 x 96, have the same widths.
+"""
+
+
+def layout(resolution: int) -> Layout:
+    """The layout for images of that side, which :func:`check_resolution` has let pass."""
+    return LAYOUTS[start(resolution)[1]]
 
 
 class ResidualGeneratorSettings(ConvolutionalGeneratorSettings):
@@ -47,7 +70,7 @@ class ResidualGeneratorSettings(ConvolutionalGeneratorSettings):
 
     def check(self, resolution: int) -> None:
         check_resolution("generator", resolution, tuple(LAYOUTS))
-        widths = [self.channels * multiple for multiple in LAYOUTS[resolution].generator_out]
+        widths = [self.channels * multiple for multiple in layout(resolution).generator_out]
         check_attention("generator", self.attention_after_block, widths)
 
 
@@ -61,7 +84,7 @@ class ResidualTrunkSettings(ConvolutionalTrunkSettings):
 
     def check(self, resolution: int) -> None:
         check_resolution("trunk", resolution, tuple(LAYOUTS))
-        widths = [self.channels * multiple for multiple in LAYOUTS[resolution].trunk_out]
+        widths = [self.channels * multiple for multiple in layout(resolution).trunk_out]
         check_attention("trunk", self.attention_after_block, widths)
 
     def build(self, resolution: int, image_channels: int) -> ResidualTrunk:
@@ -69,7 +92,7 @@ class ResidualTrunkSettings(ConvolutionalTrunkSettings):
 
 
 class ResidualGenerator(Generator):
-    """Linear layer to 4x4, residual blocks, batch norm, ReLU, conv3x3, tanh.
+    """Linear layer to a square of 4 to 7, residual blocks, batch norm, ReLU, conv3x3, tanh.
 
     A subclass says in :meth:`inputs` what feeds the linear layer and what conditions each block;
     ``block_norm`` makes a block's batch norm for a number of channels.
@@ -89,10 +112,11 @@ class ResidualGenerator(Generator):
             latent_dim=config.latent_dim, num_classes=num_classes, conditional=config.conditional
         )
         layers = Layers(config.spectral_norm)
-        layout = LAYOUTS[resolution]
-        ins = [config.channels * multiple for multiple in layout.generator_in]
-        outs = [config.channels * multiple for multiple in layout.generator_out]
-        self.linear = layers.linear(linear_dim, ins[0] * 16)
+        of = layout(resolution)
+        ins = [config.channels * multiple for multiple in of.generator_in]
+        outs = [config.channels * multiple for multiple in of.generator_out]
+        self.start = start(resolution)[0]
+        self.linear = layers.linear(linear_dim, ins[0] * self.start**2)
         self.blocks = nn.ModuleList(
             GeneratorBlock(i, o, layers=layers, norm1=block_norm(i), norm2=block_norm(o))
             for i, o in zip(ins, outs, strict=True)
@@ -111,7 +135,7 @@ class ResidualGenerator(Generator):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         first, conditions = self.inputs(z, label)
-        h = self.linear(first).unflatten(1, (-1, 4, 4))
+        h = self.linear(first).unflatten(1, (-1, self.start, self.start))
         h = channels_last_like(h, self.to_image.weight)
         for index, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True), 1):
             h = block(h, condition)
@@ -125,8 +149,8 @@ class ResidualTrunk(Trunk):
     """Residual blocks, ReLU, sum over space: the discriminator trunk of ResGAN and BigGAN."""
 
     def __init__(self, config: ResidualTrunkSettings, resolution: int, image_channels: int) -> None:
-        layout = LAYOUTS[resolution]
-        outs = [config.channels * multiple for multiple in layout.trunk_out]
+        of = layout(resolution)
+        outs = [config.channels * multiple for multiple in of.trunk_out]
         super().__init__(feature_dim=outs[-1])
         layers = Layers(config.spectral_norm)
         ins = [image_channels, *outs[:-1]]
@@ -136,7 +160,7 @@ class ResidualTrunk(Trunk):
                 o,
                 layers=layers,
                 first=index == 0,
-                downsample=layout.downsample[index],
+                downsample=of.downsample[index],
                 relu_before_shortcut=config.relu_before_shortcut,
                 normalization=config.normalization,
                 eps=config.batch_norm_eps,

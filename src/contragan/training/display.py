@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from importlib.util import find_spec
 
 from rich.columns import Columns
@@ -14,6 +13,12 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+
+from contragan.training.forecast import duration
+
+SHORTEST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
+"""Seconds without a line, where there is no terminal, after which one says how far training is: the
+first at the beginning, twice as long each time."""
 
 
 class Display:
@@ -37,6 +42,9 @@ class Display:
         self._mark = (time.monotonic(), 0)
         self._last_draw = 0.0
         self.speed = 0.0
+        self.evaluations = 0.0
+        """Seconds that evaluations still to be made will take, as far as that is known."""
+        self._spoke, self._silence = time.monotonic(), SHORTEST_SILENCE
         self._said: set[str] = set()
 
     @contextmanager
@@ -46,6 +54,7 @@ class Display:
             yield
             return
         with Live(console=self.console, refresh_per_second=4, transient=False) as self._live:
+            self._draw()
             yield
             self._draw()
             self._live.refresh()  # a notebook's panel is not drawn again when it closes
@@ -59,6 +68,9 @@ class Display:
         self._last_draw = now
         self._measure(now)
         self._draw()
+        if self._live is None and now - self._spoke >= self._silence:
+            self._silence = min(2 * self._silence, LONGEST_SILENCE)
+            self._report(self._stand(self.speed))
 
     def _measure(self, now: float) -> None:
         then, start = self._mark
@@ -81,8 +93,7 @@ class Display:
         self.iteration, self.terms = iteration, terms
         if self._live is None:
             named = "  ".join(f"{name} {value:.3f}" for name, value in terms.items())
-            left = self._left(speed)
-            self.line(f"{iteration}/{self.total}  {speed:.1f} it/s  {left} left  {named}")
+            self._report(f"{self._stand(speed)}  {named}")
 
     def evaluated(self, scores: dict[str, float], warnings: tuple[str, ...]) -> None:
         """Show the results of an evaluation; a warning is said once."""
@@ -93,23 +104,34 @@ class Display:
                 self.line(f"warning: {warning}")
         if self._live is None:
             named = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
-            self.line(f"{self.iteration}/{self.total}  evaluated  {named}")
+            self._report(f"{self.iteration}/{self.total}  evaluated  {named}")
 
     def line(self, text: str) -> None:
         """A line that stays."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def _report(self, text: str) -> None:
+        """A line that says how far training is."""
+        self.line(text)
+        self._spoke = time.monotonic()
+
+    def _stand(self, speed: float) -> str:
+        return f"{self.iteration}/{self.total}  {_speed(speed)}  {self._left(speed)}"
+
     def _left(self, speed: float) -> str:
+        """The time to the end at ``speed`` iterations per second, evaluations included."""
+        if self.iteration >= self.total:
+            return "0 s left"
         if not speed:
-            return "?"
-        return str(timedelta(seconds=round((self.total - self.iteration) / speed)))
+            return "time left not known yet"
+        return f"{duration((self.total - self.iteration) / speed + self.evaluations)} left"
 
     def _draw(self) -> None:
         if self._live is None:
             return
         status = (
-            f"iteration {self.iteration}/{self.total}   {self.speed:.1f} it/s   "
-            f"{self._left(self.speed)} left"
+            f"iteration {self.iteration}/{self.total}   {_speed(self.speed)}   "
+            f"{self._left(self.speed)}"
         )
         self._bar.update(self._task, completed=self.iteration, status=status)
         panel = Table.grid(padding=(0, 3))
@@ -124,3 +146,10 @@ class Display:
 def shows_widgets(console: Console) -> bool:
     """Whether the console is a notebook that can redraw a panel: rich does it with ipywidgets."""
     return console.is_jupyter and find_spec("ipywidgets") is not None
+
+
+def _speed(speed: float) -> str:
+    """Iterations per second, or seconds per iteration where those are longer than one."""
+    if not speed:
+        return "? it/s"
+    return f"{1 / speed:.1f} s/it" if speed < 1 else f"{speed:.1f} it/s"

@@ -30,7 +30,7 @@ from contragan.training.callbacks import Callbacks
 from contragan.training.display import Display
 from contragan.training.ema import EMA
 from contragan.training.fine_tuning import FineTuning
-from contragan.training.forecast import Forecast
+from contragan.training.outlook import Outlook, WaysOut
 from contragan.training.score import Score
 from contragan.training.seconds import Seconds
 from contragan.training.step import Step
@@ -66,6 +66,7 @@ class Loop:
     watch: Watch = field(default_factory=Watch)
     fine_tuning: FineTuning | None = None
     callbacks: Callbacks = field(default_factory=Callbacks)
+    ways_out: WaysOut = lambda done, seconds: []
     iteration: int = 0
     best: float | None = None
     best_iteration: int | None = None
@@ -109,13 +110,20 @@ class Loop:
             self.draw_samples(0)
         if self._evaluation_due:
             self._score()
-        forecast = Forecast(self.config.total_iterations, self.iteration)
+        outlook = Outlook(self.config, self.display, self.iteration, self.ways_out)
+        outlook.start()
+        try:
+            return self._iterations(stop, outlook)
+        finally:
+            outlook.close()
+
+    def _iterations(self, stop: Stop, outlook: Outlook) -> str | None:
         mark = time.perf_counter()
         while self.iteration < self.config.total_iterations:
             self.writer.check()
             self.watch.before(self.iteration + 1)
             self._iterate()
-            self._foretell(forecast)
+            outlook.after(self.iteration, self.seconds)
             if self._due(self.config.log_every_iterations):
                 speed = self.config.log_every_iterations / (time.perf_counter() - mark)
                 self._write_log(speed)
@@ -171,16 +179,6 @@ class Loop:
         self.display.step(iteration)
         self.seconds.total += time.perf_counter() - start
         self.seconds.iterations += 1
-
-    def _foretell(self, forecast: Forecast) -> None:
-        every, total = self.config.evaluate_every_iterations, self.config.total_iterations
-        # The last iteration is evaluated whether it is due or not.
-        evaluations = 0 if every is None else -(-total // every) - self.iteration // every
-        line = forecast.line(
-            self.iteration, self.seconds.total, evaluations, self.seconds.evaluation
-        )
-        if line is not None:
-            self.display.line(line)
 
     def _due(self, every: int | None) -> bool:
         return every is not None and self.iteration % every == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from rich.console import Console
 
@@ -41,6 +43,7 @@ from contragan.training.setup import (
     on_first,
     set_up,
 )
+from contragan.training.shorter import Way, fewer_iterations, ways_out
 from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
@@ -167,6 +170,7 @@ def wire(setup: Setup, request: Request) -> Loop:
         draw_samples=draw_samples,
         watch=make_watch(setup, step),
         fine_tuning=taken,
+        ways_out=partial(ways_to_shorten, run, setup.checkpoint is not None),
     )
     if setup.checkpoint is not None:
         loop.resume(setup.checkpoint)
@@ -188,6 +192,13 @@ def start_of(setup: Setup, gan: GAN) -> FineTuning | None:
     for line in taken.lines():
         note(setup.console, line)
     return taken
+
+
+def ways_to_shorten(run: Run, resumed: bool, done: int, seconds: float) -> list[Way]:
+    """Ways to a shorter run; one that goes on can only have fewer iterations."""
+    if resumed:
+        return [fewer_iterations(run.recipe.training.total_iterations, done, seconds)]
+    return ways_out(run.recipe, seconds)
 
 
 def claim(setup: Setup, loop: Loop) -> None:
@@ -322,16 +333,23 @@ def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
 GRID_COLUMNS = 10
 
 
+def grid_shape(resolution: int) -> tuple[int, int]:
+    """Rows and columns of a grid: 20 of 10 images up to 128 pixels a side, fewer of larger ones."""
+    rows = max(5, min(GRID_ROWS, GRID_ROWS * 128 // resolution))
+    return rows, max(4, min(GRID_COLUMNS, GRID_COLUMNS * 128 // resolution))
+
+
 def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
     """A sample grid: one row per class (the first 20), with the same latents every time.
 
-    A single class has five rows.
+    A single class has five rows. Images of more than 128 pixels have fewer classes and columns.
     """
-    rows = min(run.dataset.num_classes, GRID_ROWS)
-    labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS if rows > 1 else 5 * GRID_COLUMNS)
+    most, columns = grid_shape(run.recipe.data.resolution)
+    rows = min(run.dataset.num_classes, most)
+    labels = torch.arange(rows).repeat_interleave(columns if rows > 1 else 5 * columns)
     training = generator.training
     generator.eval()
     images = ImageSampler(generator, seed, purpose="grid")(labels)
     generator.train(training)
-    picture = labelled_grid(images, labels, run.dataset.class_names, columns=GRID_COLUMNS)
+    picture = labelled_grid(images, labels, run.dataset.class_names, columns=columns)
     save_image(picture, run.samples / f"step-{iteration:07d}.png")

@@ -95,7 +95,8 @@ class Layers:
     spectral_norm: bool = False
 
     def _finish(self, layer: _Layer) -> _Layer:
-        nn.init.orthogonal_(layer.weight)
+        if not layer.weight.is_meta:  # without storage there is nothing to draw, which takes long
+            nn.init.orthogonal_(layer.weight)
         bias = getattr(layer, "bias", None)
         if bias is not None:
             nn.init.zeros_(bias)

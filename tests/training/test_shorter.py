@@ -1,0 +1,142 @@
+"""Ways to a shorter training are settings that the recipe at hand accepts."""
+
+import pytest
+
+from contragan.recipes.schema import load_recipe
+from contragan.training.shorter import (
+    TOO_LONG,
+    advice,
+    fewer_iterations,
+    smaller,
+    ways_out,
+    work,
+)
+
+DAY = 86_400.0
+DEEP_ATTENTION = ["discriminator.attention_after_block=3"]
+
+
+def known(count: float | None) -> float:
+    assert count is not None
+    return count
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("folder/contragan-eq7-128", ()),
+        ("cifar10/dcgan", ()),
+        ("tiny-imagenet/sagan", ()),
+        (
+            "folder/contragan-eq7-128",
+            ("data.resolution=512", "generator.latent_dim=160", *DEEP_ATTENTION),
+        ),
+    ],
+)
+@pytest.mark.parametrize("days", [3, 200])
+def test_each_way_is_a_recipe_that_takes_less_time(
+    name: str, settings: tuple[str, ...], days: int
+) -> None:
+    recipe = load_recipe(name, list(settings))
+    ways = ways_out(recipe, days * DAY)
+    assert [way.name for way in ways] == [
+        "fewer iterations",
+        "narrower networks",
+        "smaller images",
+    ]
+    for way in ways:
+        shorter = load_recipe(name, [*settings, *way.settings])
+        assert shorter != recipe
+        assert way.seconds < days * DAY
+        if way.name != "fewer iterations":
+            assert way.seconds / (days * DAY) == pytest.approx(
+                known(work(shorter)) / known(work(recipe)), rel=1e-9
+            )
+    assert ways[0].seconds <= TOO_LONG
+    if days == 3:
+        assert all(way.seconds <= TOO_LONG for way in ways)
+    if days == 200:
+        assert f"generator.channels={max(16, recipe.generator.channels // 4)}" in ways[1].settings  # type: ignore[attr-defined]
+        size = recipe.data.resolution
+        smallest = size // 2 if size == 32 else max(32, size // 4)
+        assert f"data.resolution={smallest}" in ways[2].settings
+
+
+def test_the_settings_of_a_way_fit_each_other() -> None:
+    recipe = load_recipe("folder/contragan-eq7-128")
+    *_, way = ways_out(recipe, 12 * DAY)
+    assert way.settings == (
+        "data.resolution=32",
+        "generator.attention_after_block=2",
+    )
+    large = ["data.resolution=512", "generator.latent_dim=160", *DEEP_ATTENTION]
+    assert (
+        "data.resolution=256",
+        "generator.latent_dim=154",
+        "discriminator.attention_after_block=2",
+    ) in smaller(load_recipe("folder/contragan-eq7-128", large))
+    narrow = ways_out(recipe, 6 * DAY)[1]
+    assert narrow.settings == ("generator.channels=16", "discriminator.channels=16")
+
+
+def test_a_way_that_does_not_exist_is_not_named() -> None:
+    """The digits have 16 pixels and 16 channels, the least that is advised."""
+    recipe = load_recipe("digits/contragan")
+    assert [way.name for way in ways_out(recipe, 5 * DAY)] == ["fewer iterations"]
+
+
+@pytest.mark.parametrize(
+    ("total", "done", "days", "setting", "seconds"),
+    [
+        (50_000, 0, 6, 16_000, 1.92 * DAY),
+        (50_000, 40_000, 4, 45_000, 2 * DAY),
+        (8, 0, 400, 1, 50 * DAY),
+    ],
+)
+def test_so_many_iterations_as_fit(
+    total: int, done: int, days: int, setting: int, seconds: float
+) -> None:
+    way = fewer_iterations(total, done, days * DAY)
+    assert way.settings == (f"training.total_iterations={setting}",)
+    assert way.seconds == pytest.approx(seconds)
+
+
+def test_work_counts_the_convolutions_of_both_networks_in_every_update() -> None:
+    """By hand: ResGAN of 16 x 16, from 4 x 4 to 8 x 8 to 16 x 16 and back to 4 x 4."""
+    sixteen = ["data.resolution=16", "generator.channels=8", "discriminator.channels=4"]
+    attention = ["generator.attention_after_block=null", "discriminator.attention_after_block=null"]
+    g = 4 * 4 * (10 * 32 * 32) + 8 * 8 * (9 * 32 * 32)
+    g += 8 * 8 * (10 * 32 * 32) + 16 * 16 * (9 * 32 * 32)
+    d = 16 * 16 * 9 * 3 * 8 + 8 * 8 * (9 * 8 * 8 + 3 * 8)
+    d += 8 * 8 * 9 * 8 * 8 + 4 * 4 * (10 * 8 * 8)
+    d += 4 * 4 * 9 * 8 * 8 + 4 * 4 * (10 * 8 * 8)
+    for steps in (1, 5):
+        settings = [*sixteen, *attention, f"training.discriminator_steps={steps}"]
+        counted = work(load_recipe("cifar10/sngan", settings))
+        assert counted == pytest.approx(steps * (g + 6 * d) + 3 * g + 2 * d)
+
+
+def test_work_grows_with_width_and_size() -> None:
+    wide = ["generator.channels=128", "discriminator.channels=128"]
+    once = known(work(load_recipe("cifar10/dcgan")))
+    assert known(work(load_recipe("cifar10/dcgan", wide))) / once == pytest.approx(4, rel=0.05)
+    small, large = (
+        known(work(load_recipe("folder/contragan-eq7-128", [f"data.resolution={side}"])))
+        for side in (128, 192)
+    )
+    assert large / small == pytest.approx(2.25)
+
+
+def test_advice_has_one_line_per_way_and_one_to_copy() -> None:
+    ways = ways_out(load_recipe("folder/contragan-eq7-128"), 6 * DAY)
+    first, *rest = advice(ways)
+    assert first == (
+        "warning: that is more than 2 days. Ctrl-C saves and stops. What makes a run shorter, "
+        "with rough times:"
+    )
+    assert rest[:2] == [
+        "  fewer iterations, 1 d 22 h:",
+        "    --set training.total_iterations=16000",
+    ]
+    assert len(rest) == 6
+    assert max(map(len, rest)) <= 100
