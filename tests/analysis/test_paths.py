@@ -20,11 +20,11 @@ import contragan
 from contragan.analysis.animation import frames, save_moving
 from contragan.analysis.interpolation import (
     draw_interpolation,
-    path_between,
     read_interpolation,
 )
 from contragan.analysis.neighbours import draw_neighbours, read_neighbours
 from contragan.analysis.truncation import draw_truncation, read_truncation, squeezed
+from contragan.runs.between import latent_path
 from contragan.runs.log import read_metrics
 
 from .conftest import Plot
@@ -49,7 +49,7 @@ def test_paths_begin_and_end_at_their_latents_and_classes(trained_run: Path) -> 
 
 def test_a_path_keeps_the_length_of_latents() -> None:
     ends = torch.eye(2)
-    path = path_between(ends[0], ends[1], torch.linspace(0, 1, 4))
+    path = latent_path(ends[0], ends[1], torch.linspace(0, 1, 4))
     np.testing.assert_allclose(path.norm(dim=1).numpy(), 1, rtol=1e-6)
     np.testing.assert_array_equal(path[[0, 3]].numpy(), ends.numpy())
 

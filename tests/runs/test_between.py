@@ -13,7 +13,7 @@ import contragan
 from contragan.cli import application
 from contragan.core.errors import UserError
 from contragan.core.pictures import labelled_grid
-from contragan.runs.between import path, paths_between
+from contragan.runs.between import latent_path, paths_between
 
 
 def _sample(run: Path, out: Path, *words: str) -> str:
@@ -52,7 +52,7 @@ def test_paths_between_latents_are_the_same_in_every_class(trained_run: Path) ->
 
 def test_every_point_of_a_path_is_distributed_as_a_latent() -> None:
     ends = torch.randn(2, 20_000, generator=torch.Generator().manual_seed(0))
-    found = path(ends[0], ends[1], torch.linspace(0, 1, 5))
+    found = latent_path(ends[0], ends[1], torch.linspace(0, 1, 5))
     assert torch.equal(found[[0, -1]], ends)
     assert found.std(1).tolist() == pytest.approx([1.0] * 5, abs=0.02)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +23,7 @@ from contragan.analysis.montage import (
     label_width,
     text_width,
 )
+from contragan.runs.between import latent_path
 from contragan.runs.model import Model
 from contragan.runs.sampling import require_memory
 
@@ -98,11 +98,11 @@ def read_interpolation(
     share = torch.linspace(0, 1, steps)
     if labelled:
         first, second = model.latents(2, seed=seed, truncation=truncation)
-        latents = [path_between(first, second, share)] * len(chosen)
+        latents = [latent_path(first, second, share)] * len(chosen)
         names = tuple(model.class_names[index] for index in chosen)
     else:
         ends = model.latents(2 * len(chosen), seed=seed, truncation=truncation)
-        latents = [path_between(a, b, share) for a, b in ends.view(len(chosen), 2, -1)]
+        latents = [latent_path(a, b, share) for a, b in ends.view(len(chosen), 2, -1)]
         names = ("",) * len(chosen)
     labels = torch.tensor(chosen).repeat_interleave(steps)
     images = _rows(model, torch.cat(latents), labels, len(chosen))
@@ -131,22 +131,6 @@ def _between_classes(
 def _rows(model: Model, latents: Tensor, labels: Tensor, rows: int) -> Cells:
     images = model.generate(latents, labels)
     return images.view(rows, -1, *images.shape[1:]).numpy()
-
-
-def path_between(
-    first: Float[Tensor, " Z"], last: Float[Tensor, " Z"], share: Float[Tensor, " S"]
-) -> Float[Tensor, "S Z"]:
-    """Latents (S, Z) from one (Z,) to another along a quarter of a circle, both ends included.
-
-    cos(a) first + sin(a) last has the distribution of its ends; the middle of a straight line
-    between Gaussian latents is shorter than latents are.
-
-    >>> path_between(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.5]))
-    tensor([[0.7071, 0.7071]])
-    """
-    angle = share[:, None] * (math.pi / 2)
-    inside = torch.cos(angle) * first + torch.sin(angle) * last
-    return torch.where(share[:, None] < 1, inside, last)  # cos(pi / 2) is not quite 0
 
 
 def draw_interpolation(interpolation: Interpolation) -> Figure:

@@ -91,13 +91,13 @@ def paths_between(
         named = (f"{first} \N{RIGHTWARDS ARROW} {last}",)
         return Paths(images, torch.zeros(count, dtype=torch.int64), named, steps)
     ends = model.latents(2 * rows, seed=seed, truncation=truncation)
-    latents = torch.cat([path(pair[0], pair[1], share) for pair in ends.view(rows, 2, -1)])
+    latents = torch.cat([latent_path(pair[0], pair[1], share) for pair in ends.view(rows, 2, -1)])
     owners = torch.tensor(classes).repeat_interleave(rows * steps)
     images = model.generate(latents.repeat(len(classes), 1), owners)
     return Paths(images, owners, model.row_names, steps)
 
 
-def path(
+def latent_path(
     first: Float[Tensor, " Z"], last: Float[Tensor, " Z"], share: Float[Tensor, " S"]
 ) -> Float[Tensor, "S Z"]:
     """Latents (S, Z) from ``first`` (Z,) to ``last`` along a quarter of a circle.
@@ -105,7 +105,7 @@ def path(
     A point of a straight line between two Gaussian latents is shorter than latents are, which a
     generator answers with paler images; cos(a) first + sin(a) last has their distribution.
 
-    >>> path(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.5]))
+    >>> latent_path(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.5]))
     tensor([[0.7071, 0.7071]])
     """
     angle = share[:, None] * (math.pi / 2)
