@@ -243,7 +243,10 @@ def test_a_full_disk_ends_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_time_of_the_whole_run_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contragan.training.forecast.SAY_BY", 0.0)  # rather than after 50 seconds
+    monkeypatch.setattr("contragan.training.outlook.SAY_BY", 0.0)  # rather than after 50 seconds
+    monkeypatch.setattr(
+        "contragan.training.outlook.Outlook.start", lambda outlook: None
+    )  # no timer
     loop = make({})
     file = io.StringIO()
     loop.display = Display(Console(file=file), 6)

@@ -29,10 +29,10 @@ class Asked:
         return [Way("fewer iterations", ("training.total_iterations=7",), 60.0)]
 
 
-def outlook(begin: int = 0) -> tuple[Outlook, io.StringIO, Asked, Display]:
+def outlook(begin: int = 0, spent: float = 0.0) -> tuple[Outlook, io.StringIO, Asked, Display]:
     file, asked = io.StringIO(), Asked()
     display = Display(Console(file=file), CONFIG.total_iterations)
-    return Outlook(CONFIG, display, begin, asked), file, asked, display
+    return Outlook(CONFIG, display, begin, asked, spent), file, asked, display
 
 
 WARNING = [
@@ -80,9 +80,23 @@ def test_the_time_left_counts_evaluations() -> None:
     assert display.evaluations == 3 * 40  # at 60,000, 80,000 and the end
 
 
-def test_a_first_iteration_that_does_not_end_is_told_by_a_timer() -> None:
+def test_pictures_and_an_evaluation_before_belong_to_the_first_minute() -> None:
+    for spent, seconds in ((0, 13.0), (26, 11.9), (500, 9.0)):
+        told, file, _, _ = outlook(spent=spent)
+        told.after(1, Seconds(total=seconds))
+        assert file.getvalue() == ""
+    for spent, seconds in ((0, 26.0), (26, 12.1), (500, 11.0)):
+        told, file, _, _ = outlook(spent=spent)
+        told.after(1, Seconds(total=seconds))
+        assert file.getvalue().startswith("about ")
+
+
+def test_a_first_iteration_that_does_not_end_is_told_by_a_timer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("contragan.training.outlook.SAY_BY", 0.05)
     told, file, _, _ = outlook()
-    told.start(wait=0.05)
+    told.start()
     told._started -= 50
     deadline = time.monotonic() + 10
     while len(file.getvalue().splitlines()) < 4 and time.monotonic() < deadline:
@@ -94,9 +108,12 @@ def test_a_first_iteration_that_does_not_end_is_told_by_a_timer() -> None:
     assert rest == WARNING
 
 
-def test_an_iteration_that_ends_in_time_silences_the_timer() -> None:
+def test_an_iteration_that_ends_in_time_silences_the_timer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("contragan.training.outlook.SAY_BY", 0.2)
     told, file, _, _ = outlook()
-    told.start(wait=0.2)
-    told.after(1, Seconds(total=0.1))
+    told.start()
+    told.after(1, Seconds(total=0.01))
     time.sleep(0.4)
     assert file.getvalue() == ""

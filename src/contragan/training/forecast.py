@@ -27,9 +27,10 @@ class Forecast:
     the first, and as soon as an evaluation was timed.
     """
 
-    def __init__(self, total: int, begin: int) -> None:
+    def __init__(self, total: int, begin: int, say_by: float = SAY_BY) -> None:
         self._total = total
         self._begin = begin
+        self._say_by = say_by
         self._first: float | None = None
         self._known = 0
 
@@ -48,7 +49,7 @@ class Forecast:
         known = 0
         if measured >= WELL_ENOUGH[1] and timed >= WELL_ENOUGH[0]:
             known = 2
-        elif seconds + each > SAY_BY:
+        elif seconds + each > self._say_by:
             known = 2 if measured else 1
         if known == 2 and (evaluation is not None or not evaluations):
             known = 3

@@ -106,11 +106,13 @@ class Loop:
             raise NonFiniteLoss(f"{error} ({kept})") from error
 
     def _fit(self, stop: Stop) -> str | None:
+        begun = time.perf_counter()
         if self.iteration == 0:
             self.draw_samples(0)
         if self._evaluation_due:
             self._score()
-        outlook = Outlook(self.config, self.display, self.iteration, self.ways_out)
+        spent = time.perf_counter() - begun
+        outlook = Outlook(self.config, self.display, self.iteration, self.ways_out, spent)
         outlook.start()
         try:
             return self._iterations(stop, outlook)

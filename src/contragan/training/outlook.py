@@ -20,25 +20,32 @@ class Outlook:
     """What is said of a training's time; a timer speaks where the first iteration takes too long.
 
     Call :meth:`start` before the first iteration, :meth:`after` after each, :meth:`close` at the
-    end.
+    end. ``spent`` are seconds that the first minute has lost already, to pictures and an
+    evaluation; a part of it is always left.
     """
 
     def __init__(
-        self, config: TrainingConfig, display: Display, begin: int, ways_out: WaysOut
+        self,
+        config: TrainingConfig,
+        display: Display,
+        begin: int,
+        ways_out: WaysOut,
+        spent: float = 0.0,
     ) -> None:
         self._config = config
         self._display = display
         self._begin = begin
         self._ways_out = ways_out
-        self._forecast = Forecast(config.total_iterations, begin)
+        self._say_by = max(SAY_BY - spent, 0.4 * SAY_BY)
+        self._forecast = Forecast(config.total_iterations, begin, self._say_by)
         self._started = 0.0
         self._timer: Timer | None = None
         self._warned = False
 
-    def start(self, wait: float = SAY_BY) -> None:
+    def start(self) -> None:
         """The first iteration begins."""
         self._started = time.monotonic()
-        self._timer = Timer(wait, self._still_in_the_first)
+        self._timer = Timer(self._say_by, self._still_in_the_first)
         self._timer.daemon = True
         self._timer.start()
 
