@@ -167,7 +167,7 @@ def test_bad_input_gets_one_line(
 @pytest.mark.parametrize(
     "name",
     [
-        "analysis.interpolation",
+        "runs.between",
         "analysis.truncation",
         "evaluation.by_class",
         "evaluation.quantities",
