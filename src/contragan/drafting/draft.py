@@ -15,12 +15,14 @@ from contragan.core.errors import UserError
 from contragan.data.splits import unpack
 from contragan.drafting.measure import Cost, cost, feature_seconds
 from contragan.drafting.mirror import Mirroring, mirroring
-from contragan.drafting.request import WIDTHS, DraftRequest
-from contragan.drafting.settings import FEW_IMAGES, Draft
+from contragan.drafting.request import USUAL, DraftRequest
+from contragan.drafting.settings import FEW_IMAGES, Draft, widths
 from contragan.drafting.survey import Survey, survey
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.networks import efficientnet_lite0
 from contragan.inspection.found import find
+from contragan.models.base import check_resolution
+from contragan.models.residual import LAYOUTS
 from contragan.training.forecast import duration
 
 SMALL, FULL = 128, 224
@@ -64,6 +66,11 @@ def draft(request: DraftRequest, console: Console) -> Drafted:
         UserError: no images, too little time, or a resolution that cannot be had.
     """
     request.check()
+    if request.resolution is not None:
+        try:
+            check_resolution("recipe", request.resolution, tuple(LAYOUTS))
+        except ValueError as error:
+            raise UserError(f"--resolution {request.resolution}: {error}") from error
     unpack(request.path, console)
     found = find(request.path)
     with progress_bar(console) as progress:
@@ -100,13 +107,11 @@ def _sizes(seen: Survey, request: DraftRequest) -> list[int]:
                 f"pixels or more, the largest {largest}: ask for less"
             )
         return [wanted]
-    fit = [
-        size for size in sorted(WIDTHS, reverse=True) if seen.large_enough(size) >= 1 - SMALL_SHARE
-    ]
+    fit = [size for size in USUAL if seen.large_enough(size) >= 1 - SMALL_SHARE]
     if not fit:
         raise UserError(
-            f"{1 - seen.large_enough(min(WIDTHS)):.0%} of the images are smaller than "
-            f"{min(WIDTHS)} pixels, the least that is trained at: enlarge them"
+            f"{1 - seen.large_enough(min(USUAL)):.0%} of the images are smaller than "
+            f"{min(USUAL)} pixels, the least that is trained at: enlarge them"
         )
     small = [size for size in fit if size >= 32]
     return small or fit
@@ -126,7 +131,7 @@ def _decide(
     scored = (base.evaluations * base.num_images + _real_images(base, seen)) * each
     seconds = max(available - scored, 0.25 * available)
     measured: dict[tuple[int, int], Cost | None] = {}
-    total = sum(len(WIDTHS[size]) for size in sizes)
+    total = sum(len(widths(size)) for size in sizes)
 
     def of(size: int, channels: int) -> Cost | None:
         if (size, channels) not in measured:
@@ -139,9 +144,9 @@ def _decide(
         found = of(size, channels)
         return 0.0 if found is None else seconds / found.seconds
 
-    size = next((size for size in sizes if iterations(size, WIDTHS[size][0]) >= ENOUGH), sizes[-1])
-    channels = WIDTHS[size][0]
-    for wider in WIDTHS[size][1:]:
+    size = next((size for size in sizes if iterations(size, widths(size)[0]) >= ENOUGH), sizes[-1])
+    channels = widths(size)[0]
+    for wider in widths(size)[1:]:
         if iterations(size, wider) < MANY:
             break
         channels = wider
@@ -188,7 +193,7 @@ def _base(request: DraftRequest, seen: Survey, mirror: Mirroring, size: int) -> 
         data=request.path.resolve(),
         labelled=seen.labelled,
         resolution=size,
-        channels=WIDTHS[size][0],
+        channels=widths(size)[0],
         image_channels=1 if seen.grey else 3,
         mirror=mirror.safe,
         few_images=seen.num_train < FEW_IMAGES,

@@ -13,27 +13,24 @@ SHORTEST = 0.05
 
 LONGEST = 24 * 365
 
-WIDTHS = {16: (16, 32, 64), 32: (16, 32, 64, 96), 64: (16, 32, 48, 64), 128: (16, 32, 48, 64)}
-"""Channels to choose from by resolution, the narrowest first."""
+USUAL = (128, 64, 32, 16)
+"""Resolutions to choose from where none is asked for."""
 
 
 @dataclass(frozen=True)
 class DraftRequest:
-    """The images' ``path``; ``resolution`` None: the largest that fits."""
+    """The images' ``path``; ``resolution`` None: the largest usual one that fits."""
 
     path: Path
     hours: float = 8.0
     resolution: int | None = None
 
     def check(self) -> None:
-        """Raises UserError for hours or a resolution that nothing can be drafted for."""
+        """Raises UserError for hours that nothing can be drafted for, or where there is nothing."""
         if not math.isfinite(self.hours) or not SHORTEST <= self.hours <= LONGEST:
             raise UserError(
                 f"--hours {self.hours:g}: give at least {SHORTEST:g}, better 0.5 for a first look "
                 "or a night (8), and at most a year"
             )
-        if self.resolution is not None and self.resolution not in WIDTHS:
-            known = ", ".join(map(str, WIDTHS))
-            raise UserError(f"--resolution {self.resolution}: choose from {known}")
         if not self.path.exists() and not str(self.path).startswith("hf:"):
             raise UserError(f"there is nothing at {self.path}: give the folder of your images")

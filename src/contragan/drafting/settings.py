@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from contragan.models.base import start
 from contragan.recipes.schema import Recipe, parse_recipe
-
-BLOCKS = {16: 2, 32: 3, 64: 4, 128: 5, 256: 6, 512: 7}
-"""Blocks of the BigGAN backbone by resolution: the latent has a part for each, and one more."""
 
 FEW_IMAGES = 30_000
 """Below so many training images the discriminator's overfitting is worked against."""
+
+
+def widths(resolution: int) -> tuple[int, ...]:
+    """Channels to choose from at a resolution, the narrowest first."""
+    if resolution >= 48:
+        return 16, 32, 48, 64
+    return (16, 32, 64, 96) if resolution >= 32 else (16, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,11 @@ class Draft:
 
     def text(self) -> str:
         """The recipe's file."""
-        parts = BLOCKS[self.resolution] + 1
+        blocks = start(self.resolution)[1]
+        parts = blocks + 1
         attention = self.resolution >= 64 and self.channels >= 32
+        # At 64 x 64 at most: attention's cost grows with the fourth power of the side.
+        halvings = max(math.ceil(math.log2(self.resolution / 64)), 1)
         every = max(self.iterations // 20, min(50, self.iterations))
         labelled = "true" if self.labelled else "false"
         warm = min(1000, max(self.iterations // 10, 1))
@@ -102,7 +111,7 @@ generator:
   shared_dim: 128
   channels: {self.channels}
   spectral_norm: true
-  attention_after_block: {BLOCKS[self.resolution] - 1 if attention else "null"}
+  attention_after_block: {blocks - halvings if attention else "null"}
   conditional: {labelled}
   batch_norm_eps: 1.0e-5
   batch_norm_momentum: 0.1
@@ -111,7 +120,7 @@ discriminator:
   kind: biggan
   channels: {self.channels}
   spectral_norm: true
-  attention_after_block: {1 if attention else "null"}
+  attention_after_block: {halvings if attention else "null"}
   relu_before_shortcut: true
   normalization: none
 conditioning:
