@@ -117,3 +117,17 @@ def test_an_iteration_that_ends_in_time_silences_the_timer(
     told.after(1, Seconds(total=0.01))
     time.sleep(0.4)
     assert file.getvalue() == ""
+
+
+def test_an_iteration_that_compiles_says_nothing_of_the_others() -> None:
+    file = io.StringIO()
+    display = Display(Console(file=file), CONFIG.total_iterations)
+    told = Outlook(CONFIG, display, 0, Asked(), compiles=True)
+    told.start()
+    told.after(1, Seconds(total=300.0))
+    assert file.getvalue() == ""
+    for iteration in range(2, 12):
+        told.after(iteration, Seconds(total=300.0 + 1.0 * (iteration - 1)))
+    assert file.getvalue().startswith("about 1 d 4 h in all on this machine")
+    assert "warning" not in file.getvalue()
+    told.close()

@@ -67,6 +67,7 @@ class Loop:
     fine_tuning: FineTuning | None = None
     callbacks: Callbacks = field(default_factory=Callbacks)
     ways_out: WaysOut = lambda done, seconds: []
+    compiles: bool = False
     iteration: int = 0
     best: float | None = None
     best_iteration: int | None = None
@@ -112,7 +113,9 @@ class Loop:
         if self._evaluation_due:
             self._score()
         spent = time.perf_counter() - begun
-        outlook = Outlook(self.config, self.display, self.iteration, self.ways_out, spent)
+        outlook = Outlook(
+            self.config, self.display, self.iteration, self.ways_out, spent, self.compiles
+        )
         outlook.start()
         try:
             return self._iterations(stop, outlook)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from threading import Timer
@@ -21,7 +22,8 @@ class Outlook:
 
     Call :meth:`start` before the first iteration, :meth:`after` after each, :meth:`close` at the
     end. ``spent`` are seconds that the first minute has lost already, to pictures and an
-    evaluation; a part of it is always left.
+    evaluation; a part of it is always left. Where the first iteration ``compiles``, its time says
+    nothing of the others: then nothing is said before ten of those are timed.
     """
 
     def __init__(
@@ -31,12 +33,13 @@ class Outlook:
         begin: int,
         ways_out: WaysOut,
         spent: float = 0.0,
+        compiles: bool = False,
     ) -> None:
         self._config = config
         self._display = display
         self._begin = begin
         self._ways_out = ways_out
-        self._say_by = max(SAY_BY - spent, 0.4 * SAY_BY)
+        self._say_by = math.inf if compiles else max(SAY_BY - spent, 0.4 * SAY_BY)
         self._forecast = Forecast(config.total_iterations, begin, self._say_by)
         self._started = 0.0
         self._timer: Timer | None = None
@@ -44,6 +47,8 @@ class Outlook:
 
     def start(self) -> None:
         """The first iteration begins."""
+        if math.isinf(self._say_by):
+            return
         self._started = time.monotonic()
         self._timer = Timer(self._say_by, self._still_in_the_first)
         self._timer.daemon = True

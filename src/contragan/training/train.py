@@ -171,6 +171,7 @@ def wire(setup: Setup, request: Request) -> Loop:
         watch=make_watch(setup, step),
         fine_tuning=taken,
         ways_out=partial(ways_to_shorten, run, setup.checkpoint is not None),
+        compiles=request.step != "eager",
     )
     if setup.checkpoint is not None:
         loop.resume(setup.checkpoint)
