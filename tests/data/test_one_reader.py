@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -114,6 +115,8 @@ FILES = [(mode, suffix) for suffix, modes in IN_FILES.items() for mode in modes]
 
 @pytest.mark.parametrize(("mode", "suffix"), FILES)
 def test_every_mode_in_files(mode: str, suffix: str, tmp_path: Path, load: Load) -> None:
+    if (mode, suffix) == ("YCbCr", ".tiff") and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow before 13 does not read the TIFF files of this mode that it writes")
     options: dict[str, dict[str, Any]] = {
         ".jpg": {"quality": 95},
         ".jfif": {"quality": 95},

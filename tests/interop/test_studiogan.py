@@ -181,7 +181,7 @@ def test_tensors_that_do_not_map_are_named() -> None:
     [
         ({"backbone": "stylegan2"}, "backbone is 'stylegan2'"),
         ({"d_cond_mtd": "MH"}, "d_cond_mtd is 'MH'"),
-        ({"img_size": 48}, "resolution 48"),
+        ({"img_size": 50}, "resolution 50"),
         ({"z_dim": 18}, "multiple of 4"),
         ({"attn_g_loc": [1, 2]}, "at most one"),
         ({"attn_d_loc": [9]}, "4 blocks"),

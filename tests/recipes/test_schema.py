@@ -48,7 +48,7 @@ def test_exponent_without_a_point_is_a_number() -> None:
         ("conditioning.same_class_negatives=false", "positives_in_numerator"),
         ("generator.latent_dim=50", "multiple of 3"),
         ("generator.attention_after_block=7", "choose 1 to 2"),
-        ("data.resolution=48", "resolution"),
+        ("data.resolution=50", "resolution"),
         ("training.accumulation_steps=5", "not divisible"),
         ("training.batch_size", "path=value"),
         ("description.x=1", "is a value"),

@@ -23,6 +23,7 @@ def make(overrides: list[str], kind: StepKind, console: Console) -> Step:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own ways
 def test_compiled_networks_train_as_eager_ones(
     tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
