@@ -170,6 +170,17 @@ def test_too_few_iterations_are_refused_and_others_rounded(
         fast(photos, hours=0.1)
 
 
+def test_a_few_small_images_are_enlarged(fast: Fast, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 24, "dog": 24})
+    Image.new("RGB", (20, 24)).save(photos / "cat" / "small.png")
+    made = fast(photos)
+    assert made.draft.resolution == 32
+    assert made.draft.enlarge
+    assert "  enlarge: true  # some images are smaller" in made.draft.text()
+    assert "enlarged      2.0% of the images are smaller than 32 pixels" in made.lines
+    assert not fast(photos, resolution=16).draft.enlarge
+
+
 def test_small_classes_are_named(fast: Fast, tmp_path: Path) -> None:
     console = Console(record=True, width=200)
     photos = draw(tmp_path / "photos", {"cat": 1, "dog": 30})

@@ -4,19 +4,23 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
 from contragan.core.errors import UserError
+from contragan.data import ImageDataset
 from contragan.recipes.schema import load_recipe
-from contragan.runs.checkpoint import load_trainer, pointer, save_checkpoint
+from contragan.runs.checkpoint import load_trainer, pointer, read_manifest, save_checkpoint
 from contragan.runs.model import load
 from contragan.runs.run import is_free, open_run
+from contragan.training import fine_tuning
+from contragan.training.fine_tuning import class_starts
 from contragan.training.outcome import Outcome
 from contragan.training.setup import Request
-from contragan.training.starting_point import requested_recipe
+from contragan.training.starting_point import Source, requested_recipe
 from contragan.training.train import train
 
 NAME = "digits/contragan"
@@ -220,3 +224,28 @@ def test_the_moving_average_goes_on_from_the_one_taken(
     assert changed == tuple(settings)
     fresh, _ = requested_recipe(NAME, tiny, fine_tunes=False)
     assert fresh == load_recipe(NAME, tiny)
+
+
+def test_a_new_class_starts_from_the_one_that_its_images_look_like(
+    trained_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A discriminator is pretended that takes images of grey level k for class k."""
+
+    def by_level(network: object, images: torch.Tensor, num_classes: int) -> torch.Tensor:
+        level = round((float(images.mean()) + 1) * 127.5)
+        return torch.nn.functional.one_hot(torch.tensor(level), num_classes).float()
+
+    monkeypatch.setattr(fine_tuning, "label_scores", by_level)
+    run = open_run(trained_run)
+    checkpoint = last(trained_run)
+    source = Source(run, checkpoint, read_manifest(checkpoint), run.dataset)
+    labels = np.repeat(np.arange(3), 5)
+    levels = np.array([8, 4, 6], np.uint8)[labels]
+    images = np.broadcast_to(levels[:, None, None, None], (15, 16, 16, 1))
+    data = ImageDataset(images, labels, ("eel", "7", "owl"), "made up", "made up", "train")
+    starts = class_starts(source, data, torch.device("cpu"), Console(quiet=True))
+    assert [(one.name, one.how, one.origin) for one in starts] == [
+        ("eel", "nearest", "8"),
+        ("7", "same name", "7"),
+        ("owl", "nearest", "6"),
+    ]
