@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,23 +103,25 @@ def sample_grids(results: Results, out: Path) -> list[Grid]:
     return found
 
 
-def runs_with_signals(results: Results, out: Path) -> list[Path]:
-    """The first run of each cell that is done and logged signals of stability."""
+def runs_with_signals(results: Results, out: Path) -> dict[str, Path]:
+    """The first run of each cell that is done and logged signals of stability, by its title."""
     pool = pool_of(results.record, out)
-    found = []
+    found = {}
     for cell in results.cells:
         logs = [pool / run.run.name / "metrics.jsonl" for run in cell.runs if run.done]
         logs = [log for log in logs if log.is_file() and b'"stability/' in log.read_bytes()]
-        found += [log.parent for log in logs[:1]]
+        if logs:
+            found[table.label(results, cell)] = logs[0].parent
     return found
 
 
-def draw_figure(runs: Sequence[Path], picture: Path, numbers: Path) -> list[str]:
+def draw_figure(runs: Mapping[str, Path], picture: Path, numbers: Path) -> list[str]:
     """Draw Figure 3 of the runs, write its numbers, and return the page's lines on it."""
     from contragan.analysis.figures import save_csv, save_figure
     from contragan.analysis.stability import CSV_HEADER, draw_stability, read_stability
 
-    curves = read_stability(runs)
+    read = read_stability(list(runs.values()))
+    curves = [replace(run, title=title) for run, title in zip(read, runs, strict=True)]
     save_figure(draw_stability(curves), picture)
     save_csv(CSV_HEADER, (row for run in curves for row in run.rows()), numbers)
     return [
