@@ -78,7 +78,7 @@ class TrainingImages:
 
     def _read(self, progress: Callable[[int, int], None] | None) -> ImageDataset:
         run = self.run
-        root = self.data or (Path(run.dataset.path) if run.dataset.path else None)
+        root = self.data or run.dataset.folder
         if root is None and run.recipe.data.kind != "digits":
             root = cache_folder() / DOWNLOADS  # where it lies if it was downloaded; never fetched
         dataset = load_dataset(
@@ -86,7 +86,7 @@ class TrainingImages:
             "train",
             root=root,
             needs_classes=run.recipe.needs_classes,
-            class_order=run.dataset.class_names if run.dataset.knows_names else None,
+            class_order=run.dataset.known_names,
             progress=progress,
         )
         if dataset.num_classes != run.dataset.num_classes:

@@ -140,6 +140,17 @@ def pointer(folder: Path, name: str) -> Path | None:
     return path if path.is_dir() else None
 
 
+def preferred(folder: Path, which: str) -> tuple[Path | None, list[Path]]:
+    """The checkpoint that ``last`` or ``best`` names, and all: that one first, then the newest.
+
+    Raises:
+        DamagedCheckpoint: the file does not name a checkpoint.
+    """
+    named = pointer(folder, which)
+    others = [one for one in reversed(checkpoints(folder)) if one != named]
+    return named, others if named is None else [named, *others]
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """A checkpoint's manifest, with ``class_names``, ``iteration`` and ``sha256`` by file name.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from contragan.models.discriminator import Discriminator
 from contragan.recipes.gan import build
+from contragan.recipes.schema import Recipe
 from contragan.runs.checkpoint import load_network, verify
 from contragan.runs.model import Model
 
@@ -23,8 +26,19 @@ def load_discriminator(model: Model) -> Discriminator:
         UserError: the checkpoint's discriminator is missing, damaged or of another architecture.
     """
     verify(model.checkpoint, "discriminator")
-    gan = build(model.run.recipe, len(model.class_names), model.run.seed)
-    load_network(model.checkpoint, "discriminator", gan.discriminator)
     device = next(model.generator.parameters()).device
-    network = gan.discriminator.to(device).to(memory_format=torch.channels_last)
+    return discriminator_at(model.checkpoint, model.run.recipe, len(model.class_names), device)
+
+
+def discriminator_at(
+    checkpoint: Path, recipe: Recipe, num_classes: int, device: torch.device
+) -> Discriminator:
+    """The discriminator of a checkpoint whose files have been checked.
+
+    Raises:
+        UserError: it is missing, damaged or of another architecture.
+    """
+    network = build(recipe, num_classes, seed=0).discriminator
+    load_network(checkpoint, "discriminator", network)
+    network = network.to(device).to(memory_format=torch.channels_last)
     return network.eval().requires_grad_(False)

@@ -24,10 +24,9 @@ from contragan.models.batch_norm import BatchNormMode, evaluation_mode
 from contragan.recipes.gan import build_unseeded_generator
 from contragan.recipes.schema import Recipe
 from contragan.runs.checkpoint import (
-    checkpoints,
     first_whole,
     load_network,
-    pointer,
+    preferred,
     read_manifest,
     verify,
 )
@@ -293,9 +292,7 @@ def load(
     opened = open_run(path if given is None else given.parent.parent)
     notes: list[str] = []
     if given is None:
-        named = pointer(opened.checkpoints, which)
-        others = [one for one in reversed(checkpoints(opened.checkpoints)) if one != named]
-        candidates = others if named is None else [named, *others]
+        named, candidates = preferred(opened.checkpoints, which)
         checkpoint, manifest, notes = first_whole(
             opened.checkpoints, candidates, lambda one: _verified(one, ema)
         )

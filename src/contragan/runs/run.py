@@ -40,6 +40,16 @@ class DatasetFacts:
         numbers = tuple(str(index) for index in range(self.num_classes))
         return bool(self.fingerprint) or self.class_names != numbers
 
+    @property
+    def known_names(self) -> tuple[str, ...] | None:
+        """The class names, None where there are only numbers: data read again gets their order."""
+        return self.class_names if self.knows_names else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the data lay, None for a set that has no folder."""
+        return Path(self.path) if self.path else None
+
     def named(self, class_names: Sequence[str], checkpoint: str) -> DatasetFacts:
         """These facts with a checkpoint's class names: they are the ones its network draws.
 

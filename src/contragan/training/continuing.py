@@ -31,7 +31,7 @@ def continued(
     run = open_run(folder)
     where = folder / RECIPE
     recipe = parse_recipe(read_text(where), str(where), overrides) if overrides else run.recipe
-    known = Path(run.dataset.path) if run.dataset.path else None
+    known = run.dataset.folder
     return Request(
         name=run.name,
         recipe=recipe,

@@ -21,7 +21,8 @@ from contragan.models import Generator
 from contragan.models.discriminator import Discriminator
 from contragan.recipes.gan import GAN, build
 from contragan.recipes.schema import Recipe
-from contragan.runs.checkpoint import load_network, read_network
+from contragan.runs.checkpoint import read_network
+from contragan.runs.discriminator import discriminator_at
 from contragan.training.starting_point import Source, unlike_settings
 from contragan.training.transfer import (
     Axes,
@@ -84,10 +85,10 @@ class _Scores:
     @property
     def discriminator(self) -> Discriminator:
         if self._discriminator is None:
-            classes = self.source.classes.num_classes
-            network = build(self.source.run.recipe, classes, seed=0).discriminator
-            load_network(self.source.checkpoint, "discriminator", network)
-            self._discriminator = network.to(self.device).requires_grad_(False)
+            source = self.source
+            self._discriminator = discriminator_at(
+                source.checkpoint, source.run.recipe, source.classes.num_classes, self.device
+            )
         return self._discriminator
 
 

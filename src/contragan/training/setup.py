@@ -168,7 +168,7 @@ def load(
 ) -> Setup:
     """Load what a run needs."""
     recipe = request.recipe
-    names = earlier.dataset.class_names if earlier and earlier.dataset.knows_names else None
+    names = earlier.dataset.known_names if earlier else None
 
     def load_images() -> tuple[ImageDataset, ImageDataset]:
         return load_splits(

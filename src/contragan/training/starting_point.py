@@ -17,7 +17,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import expanded
 from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe, load_recipe
-from contragan.runs.checkpoint import checkpoints, first_whole, pointer, read_manifest, verify
+from contragan.runs.checkpoint import first_whole, preferred, read_manifest, verify
 from contragan.runs.run import FINE_TUNING, DatasetFacts, Run, checkpoint_at, open_run, run_of
 
 
@@ -68,9 +68,7 @@ def find_source(path: Path, console: Console) -> Source:
     try:
         run = open_run(run_of(expanded(path)))
         if given is None:
-            best = pointer(run.checkpoints, "best")
-            others = [one for one in reversed(checkpoints(run.checkpoints)) if one != best]
-            candidates = others if best is None else [best, *others]
+            _, candidates = preferred(run.checkpoints, "best")
             checkpoint, manifest, damaged = first_whole(run.checkpoints, candidates, _verified)
             for line in damaged:
                 note(console, f"note: {line}; using {checkpoint.name}")
