@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,7 @@ from rich.console import Console
 from contragan.analysis.loaded import load_titled
 from contragan.core.pair_pictures import ClosestPairs, draw_pairs
 from contragan.evaluation.choice import Choice
-from contragan.evaluation.evaluator import Evaluator, extractor_for
-from contragan.evaluation.run import images_of_run, refuse_files
+from contragan.evaluation.run import evaluator_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,28 +64,17 @@ def read_neighbours(
         UserError: no run, no checkpoint, or no data.
     """
     ((model, title),) = load_titled([path], console, which=which, device=device)
-    run = model.run
-    choice = Choice(features=features, num_images=num_images, metrics=("memorisation",), data=data)
-    refuse_files(run, choice)
-    config = choice.config(run.recipe.evaluation)
-    place = next(model.generator.parameters()).device
-    extractor = extractor_for(config, run.recipe.data, place)
-    train, test = images_of_run(run, choice, console)
-    found: list[ClosestPairs] = []
-    record = Evaluator(
-        model.generator,
-        run.name,
-        config,
-        train=train,
-        test=test,
+    choice = Choice(
+        features=features,
+        num_images=num_images,
+        metrics=("memorisation",),
+        data=data,
         seed=seed,
-        ema=model.ema,
-        console=console,
-        extractor=extractor,
-        recipe=run.recipe,
-        closest_pairs=found.append,
-        metrics_asked=True,
-    )(model.iteration)
+        device=device,
+    )
+    found: list[ClosestPairs] = []
+    evaluator = replace(evaluator_of(model, choice, console), closest_pairs=found.append)
+    record = evaluator(model.iteration)
     return Neighbours(
         title=title,
         pairs=found[0],

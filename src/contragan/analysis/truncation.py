@@ -18,11 +18,9 @@ from contragan.analysis.montage import CELL, Cells, add_montage, label_width, ti
 from contragan.core.console import note
 from contragan.core.errors import UserError
 from contragan.evaluation.choice import Choice
-from contragan.evaluation.evaluator import Evaluator, extractor_for
 from contragan.evaluation.record import metric_title
-from contragan.evaluation.run import images_of_run, refuse_files
+from contragan.evaluation.run import evaluator_of
 from contragan.models import Generator
-from contragan.runs.model import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,9 +164,14 @@ def read_truncation(
     if labelled:
         chosen = chosen_classes(model, classes, console, usual=USUAL_CLASSES, most=MOST_CLASSES)
     choice = Choice(
-        features=features, num_images=num_images, metrics=METRICS, data=data, device=device
+        features=features,
+        num_images=num_images,
+        metrics=METRICS,
+        data=data,
+        seed=seed,
+        device=device,
     )
-    evaluator = _evaluator(model, choice, seed, console)
+    evaluator = evaluator_of(model, choice, console)
     records = []
     for place, level in enumerate(levels, 1):
         note(console, f"truncation {_shown(level)} ({place} of {len(levels)})")
@@ -185,29 +188,6 @@ def read_truncation(
         scores={name: [record.values[name] for record in records] for name in names},
         score_titles={name: metric_title(records[0], name) for name in names},
         num_images=records[0].counts["generated"],
-    )
-
-
-def _evaluator(model: Model, choice: Choice, seed: int, console: Console) -> Evaluator:
-    run = model.run
-    refuse_files(run, choice)
-    config = choice.config(run.recipe.evaluation)
-    extractor = extractor_for(
-        config, run.recipe.data, next(model.generator.parameters()).device, choice.weights
-    )
-    train, test = images_of_run(run, choice, console)
-    return Evaluator(
-        model.generator,
-        run.name,
-        config,
-        train=train,
-        test=test,
-        seed=seed,
-        ema=model.ema,
-        console=console,
-        extractor=extractor,
-        recipe=run.recipe,
-        metrics_asked=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from contragan.evaluation.chosen_classes import GeneratorOfClasses, only_classes
 from contragan.evaluation.evaluator import Evaluator, extractor_for
 from contragan.evaluation.published import with_published
 from contragan.evaluation.record import EvaluationRecord
-from contragan.runs.model import load
+from contragan.runs.model import Model, load
 from contragan.runs.run import Run
 from contragan.runs.sampling import require_memory
 
@@ -39,6 +40,35 @@ def evaluate_run(
     for line in trained.notes:
         note(console, f"note: {line}")
     run = trained.run
+    evaluator = evaluator_of(trained, choice, console)
+    if choice.classes:
+        chosen, remarks = trained.resolve(trained.split_names(choice.classes))
+        for line in remarks:
+            note(console, f"note: {line}")
+        evaluator = replace(
+            evaluator,
+            generator=GeneratorOfClasses(trained.generator, sorted(set(chosen))),
+            train=only_classes(evaluator.train, chosen),
+            test=only_classes(evaluator.test, chosen),
+        )
+    if "memorisation" in evaluator.config.metrics:
+        picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
+        evaluator = replace(evaluator, closest_pairs=_pairs_drawer(picture, console))
+    record = evaluator(trained.iteration)
+    if choice.classes:
+        record = with_classes(record, evaluator.train.class_names)
+    record = with_published(record, run.recipe)
+    append_record(run, trained.iteration, record)
+    return record
+
+
+def evaluator_of(trained: Model, choice: Choice, console: Console) -> Evaluator:
+    """What evaluates a loaded generator as its recipe says, or the choice; it records nothing.
+
+    Raises:
+        UserError: no data or other classes, features that cannot be had, or too many images.
+    """
+    run = trained.run
     config = choice.config(run.recipe.evaluation)
     if config.num_images is not None:
         require_memory(config.num_images, 32, "labels")
@@ -46,16 +76,8 @@ def evaluate_run(
     device = find_device(choice.device)
     extractor = extractor_for(config, run.recipe.data, device, choice.weights)
     train, test = images_of_run(run, choice, console)
-    generator = trained.generator
-    if choice.classes:
-        chosen, remarks = trained.resolve(trained.split_names(choice.classes))
-        for line in remarks:
-            note(console, f"note: {line}")
-        train, test = only_classes(train, chosen), only_classes(test, chosen)
-        generator = GeneratorOfClasses(generator, sorted(set(chosen)))
-    picture = run.path / "samples" / f"closest-step-{trained.iteration:07d}.png"
-    evaluator = Evaluator(
-        generator,
+    return Evaluator(
+        trained.generator,
         run.name,
         config,
         train=train,
@@ -65,15 +87,8 @@ def evaluate_run(
         console=console,
         extractor=extractor,
         recipe=run.recipe,
-        closest_pairs=_pairs_drawer(picture, console) if "memorisation" in config.metrics else None,
         metrics_asked=choice.metrics is not None,
     )
-    record = evaluator(trained.iteration)
-    if choice.classes:
-        record = with_classes(record, train.class_names)
-    record = with_published(record, run.recipe)
-    append_record(run, trained.iteration, record)
-    return record
 
 
 def refuse_files(run: Run, choice: Choice) -> None:
@@ -96,14 +111,13 @@ def images_of_run(run: Run, choice: Choice, console: Console) -> tuple[ImageData
     Raises:
         UserError: they cannot be read, or have other classes than the run.
     """
-    root = choice.data or (Path(run.dataset.path) if run.dataset.path else None)
     train, test = load_splits(
         run.recipe.data,
-        root,
+        choice.data or run.dataset.folder,
         console,
         skip_unreadable=choice.skip_unreadable,
         needs_classes=run.recipe.needs_classes,
-        class_order=run.dataset.class_names if run.dataset.knows_names else None,
+        class_order=run.dataset.known_names,
         report=choice.report,
     )
     if train.num_classes != run.dataset.num_classes:
