@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor
 
@@ -23,9 +22,8 @@ from contragan.analysis.montage import (
     label_width,
     text_width,
 )
-from contragan.runs.between import latent_path
-from contragan.runs.model import Model
-from contragan.runs.sampling import require_memory
+from contragan.runs.between import Between, paths_between
+from contragan.runs.between import Paths as BetweenPaths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,46 +89,34 @@ def read_interpolation(
     """
     ((model, title),) = load_titled([path], console, which=which, device=device)
     labelled = sees_labels(model, title, classes)
-    chosen = [0] * USUAL_CLASSES
+    chosen = [0]
     if labelled:
         chosen = chosen_classes(model, classes, console, usual=USUAL_CLASSES, most=MOST_CLASSES)
-    require_memory(2 * len(chosen) * steps, 2 * model.image_bytes, "pixels")
-    share = torch.linspace(0, 1, steps)
-    if labelled:
-        first, second = model.latents(2, seed=seed, truncation=truncation)
-        latents = [latent_path(first, second, share)] * len(chosen)
-        names = tuple(model.class_names[index] for index in chosen)
-    else:
-        ends = model.latents(2 * len(chosen), seed=seed, truncation=truncation)
-        latents = [latent_path(a, b, share) for a, b in ends.view(len(chosen), 2, -1)]
-        names = ("",) * len(chosen)
-    labels = torch.tensor(chosen).repeat_interleave(steps)
-    images = _rows(model, torch.cat(latents), labels, len(chosen))
-    between = Paths("from one latent to another, class held", names, images)
-    if not labelled:
-        return Interpolation(title, Paths("from one latent to another", names, images), None)
-    if len(chosen) < 2:
-        return Interpolation(title, between, None)
-    return Interpolation(title, between, _between_classes(model, chosen, first, share))
+    rows = 1 if labelled else USUAL_CLASSES
+
+    def between(kind: Between, classes: Sequence[int]) -> BetweenPaths:
+        return paths_between(
+            model, kind, classes, rows=rows, steps=steps, seed=seed, truncation=truncation
+        )
+
+    found = between("latents", chosen)
+    names = [found.names[row] for row in found.rows[::steps].tolist()]
+    what = "from one latent to another" + (", class held" if labelled else "")
+    latents = Paths(what, tuple(names), _in_rows([found.images], steps))
+    if not labelled or len(chosen) < 2:
+        return Interpolation(title, latents, None)
+    mixed = [between("classes", pair) for pair in pairwise(chosen)]
+    mixtures = Paths(
+        "from one class to another, latent held",
+        tuple(one.names[0] for one in mixed),
+        _in_rows([one.images for one in mixed], steps),
+    )
+    return Interpolation(title, latents, mixtures)
 
 
-def _between_classes(
-    model: Model, chosen: Sequence[int], latent: Tensor, share: Float[Tensor, " S"]
-) -> Paths:
-    one_hot = torch.eye(len(model.class_names))
-    pairs = list(pairwise(chosen))
-    mixtures = [torch.lerp(one_hot[[a]], one_hot[[b]], share[:, None]) for a, b in pairs]
-    latents = latent.expand(len(pairs) * len(share), -1)
-    images = _rows(model, latents, torch.cat(mixtures), len(pairs))
-    names = [
-        f"{model.class_names[a]} \N{RIGHTWARDS ARROW} {model.class_names[b]}" for a, b in pairs
-    ]
-    return Paths("from one class to another, latent held", tuple(names), images)
-
-
-def _rows(model: Model, latents: Tensor, labels: Tensor, rows: int) -> Cells:
-    images = model.generate(latents, labels)
-    return images.view(rows, -1, *images.shape[1:]).numpy()
+def _in_rows(images: Sequence[Tensor], steps: int) -> Cells:
+    together = torch.cat(list(images))
+    return together.view(-1, steps, *together.shape[1:]).numpy()
 
 
 def draw_interpolation(interpolation: Interpolation) -> Figure:
