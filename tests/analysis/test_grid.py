@@ -15,7 +15,7 @@ from rich.console import Console
 
 import contragan
 from contragan.analysis.compare import draw_comparison, read_comparison
-from contragan.analysis.curves import draw_curves, panel_titles, read_curves
+from contragan.analysis.curves import RunCurves, draw_curves, panel_titles, read_curves
 from contragan.analysis.grid import draw_grids, read_grids
 from contragan.analysis.montage import montage, title_lines
 from contragan.core.errors import UserError
@@ -85,6 +85,14 @@ def test_curves_have_a_panel_each_and_a_colour_for_each_run(
     assert [len(panel.lines) for panel in panels[:3]] == [1, 2, 1]
     assert panels[1].lines[0].get_color() == panels[0].lines[0].get_color()
     assert panels[1].lines[1].get_color() == panels[2].lines[0].get_color()
+
+
+def test_places_without_a_quantity_stay_empty() -> None:
+    names = [f"d/term_{index}" for index in range(5)]
+    run = RunCurves("run", {n: ([1, 2], [0.5, 0.6]) for n in names}, {n: n for n in names})
+    panels = draw_curves([run]).axes
+    assert [panel.axison for panel in panels] == [True] * 5 + [False] * 3
+    assert [panel.get_title() for panel in panels[:5]] == names
 
 
 def test_curves_from_the_command(plot: Plot, logged: Path, tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ def test_bad_input_gets_one_line(
         "analysis.truncation",
         "evaluation.by_class",
         "evaluation.quantities",
+        "evaluation.record",
     ],
 )
 def test_examples_run(name: str) -> None:

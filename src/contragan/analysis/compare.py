@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from contragan.analysis.curves import RunCurves, panel_titles, read_curves, run_legend, show_curve
+from contragan.analysis.curves import RunCurves, panel_titles, read_curves, show_curves
 from contragan.analysis.grid import USUAL_CLASSES, ImageGrid, grids_size, image_grid, show_grids
 from contragan.analysis.loaded import load_titled
 from contragan.core.console import note
@@ -106,10 +106,5 @@ def draw_comparison(comparison: Comparison) -> Figure:
     figure = Figure(figsize=(width, top + bottom), layout="constrained")
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[top, bottom]).flat
     show_grids(upper, (width, top), grids)
-    panels = lower.subplots(rows, across, squeeze=False).flat
-    for title, panel in zip(titles, panels, strict=False):
-        show_curve(panel, curves, title)
-    for panel in list(lower.axes)[len(titles) :]:
-        panel.set_axis_off()
-    run_legend(lower, curves)
+    show_curves(lower, curves, titles, across)
     return figure

@@ -12,13 +12,13 @@ import numpy as np
 from contragan.analysis.figures import colours, name_legend, run_titles
 from contragan.core.errors import UserError
 from contragan.evaluation.quantities import SECTIONS, is_part, quantity_title, section
-from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.record import EvaluationRecord, todays_name
 from contragan.runs.log import read_metrics
 from contragan.runs.run import open_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 CSV_HEADER = ("run", "iteration", "quantity", "value")
 
@@ -89,9 +89,8 @@ def _curves(path: Path, title: str, only: Sequence[str]) -> RunCurves:
         name, value = record["name"], record.get("value")
         if section(name)[0] not in SHOWN or is_part(name) or not isinstance(value, int | float):
             continue
-        if evaluation is not None and evaluation.protocol["extractor"]["extractor"] != "inception":
-            # Version 0.1.0 called every network's score so.
-            name = name.replace("inception_score", "classifier_score")
+        if evaluation is not None:
+            name = todays_name(name, evaluation.protocol["extractor"]["extractor"])
         steps, values = curves.setdefault(name, ([], []))
         steps.append(record["step"])
         values.append(float(value))
@@ -129,16 +128,23 @@ def draw_curves(runs: Sequence[RunCurves]) -> Figure:
     rows = -(-len(titles) // ACROSS)
     across = min(ACROSS, len(titles))
     figure = Figure(figsize=(3.3 * max(2, across), 2.5 * rows + 0.5), layout="constrained")
-    panels = figure.subplots(rows, across, squeeze=False).flat
-    for title, panel in zip(titles, panels, strict=False):
-        show_curve(panel, runs, title)
-    for panel in list(figure.axes)[len(titles) :]:
-        panel.set_axis_off()
-    run_legend(figure, runs)
+    show_curves(figure, runs, titles, across)
     return figure
 
 
-def run_legend(figure: Figure, runs: Sequence[RunCurves]) -> None:
+def show_curves(
+    place: Figure | SubFigure, runs: Sequence[RunCurves], titles: Sequence[str], across: int
+) -> None:
+    """Draw one panel for each of these quantities, and which colour is which run below them."""
+    panels = place.subplots(-(-len(titles) // across), across, squeeze=False).flat
+    for title, panel in zip(titles, panels, strict=False):
+        _show_curve(panel, runs, title)
+    for panel in list(place.axes)[len(titles) :]:
+        panel.set_axis_off()
+    _run_legend(place, runs)
+
+
+def _run_legend(figure: Figure | SubFigure, runs: Sequence[RunCurves]) -> None:
     """Which colour is which run, below the figure."""
     from matplotlib.lines import Line2D
 
@@ -160,7 +166,7 @@ def panel_titles(runs: Sequence[RunCurves]) -> list[str]:
     return sorted(found, key=lambda title: SECTIONS.index(section(found[title])[0]))
 
 
-def show_curve(panel: Axes, runs: Sequence[RunCurves], title: str) -> None:
+def _show_curve(panel: Axes, runs: Sequence[RunCurves], title: str) -> None:
     """Draw one quantity of all runs that have it."""
     lowest, highest, is_distance = np.inf, 0.0, False
     for colour, run in zip(colours(len(runs)), runs, strict=True):

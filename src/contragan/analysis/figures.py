@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
     from matplotlib.legend import Legend
     from matplotlib.text import Text
 
@@ -89,7 +89,7 @@ def name_ticks(axis: Axis, names: Sequence[str], **style: Any) -> None:
 
 
 def name_legend(
-    place: Axes | Figure, handles: Sequence[Artist], names: Sequence[str], **style: Any
+    place: Axes | Figure | SubFigure, handles: Sequence[Artist], names: Sequence[str], **style: Any
 ) -> Legend:
     """A legend of names, of which matplotlib would hide those that begin with an underscore."""
     legend: Legend = place.legend(list(handles), [str(i) for i in range(len(names))], **style)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
@@ -67,6 +67,22 @@ def write_figure(
         note(console, f"numbers: {csv}")
 
 
+class Plotted(Protocol):
+    """One run of a figure, in words and in numbers."""
+
+    def summary(self) -> str: ...
+
+    def rows(self) -> Iterable[Sequence[object]]: ...
+
+
+def write_runs(
+    figure: Figure, out: Path, runs: Sequence[Plotted], csv: Path | None, header: Sequence[str]
+) -> None:
+    """Write a figure of runs, with a line and the numbers of each."""
+    rows = (row for run in runs for row in run.rows())
+    write_figure(figure, out, [run.summary() for run in runs], csv, header, rows)
+
+
 @plot_app.command("stability")
 def stability(runs: Runs, out: Out, csv: Csv = None) -> None:
     """Draw Figure 3: D's authenticity accuracies, the distance, D's singular values."""
@@ -74,10 +90,7 @@ def stability(runs: Runs, out: Out, csv: Csv = None) -> None:
 
     check_outputs(out, csv)
     curves = read_stability([expanded(run) for run in runs])
-    rows = (row for run in curves for row in run.rows())
-    write_figure(
-        draw_stability(curves), out, [run.summary() for run in curves], csv, CSV_HEADER, rows
-    )
+    write_runs(draw_stability(curves), out, curves, csv, CSV_HEADER)
 
 
 @plot_app.command("confusion")
@@ -87,10 +100,7 @@ def confusion(runs: Runs, out: Out, csv: Csv = None, which: WhichEvaluation = "b
 
     check_outputs(out, csv)
     found = read_confusion([expanded(run) for run in runs], which=which)
-    rows = (row for one in found for row in one.rows())
-    write_figure(
-        draw_confusion(found), out, [one.summary() for one in found], csv, CSV_HEADER, rows
-    )
+    write_runs(draw_confusion(found), out, found, csv, CSV_HEADER)
 
 
 @plot_app.command("classes")
@@ -100,8 +110,7 @@ def classes(runs: Runs, out: Out, csv: Csv = None, which: WhichEvaluation = "bes
 
     check_outputs(out, csv)
     found = read_classes([expanded(run) for run in runs], which=which)
-    rows = (row for one in found for row in one.rows())
-    write_figure(draw_classes(found), out, [one.summary() for one in found], csv, CSV_HEADER, rows)
+    write_runs(draw_classes(found), out, found, csv, CSV_HEADER)
 
 
 @plot_app.command("curves")
@@ -122,5 +131,4 @@ def curves(
 
     check_outputs(out, csv)
     found = read_curves([expanded(run) for run in runs], only=only or ())
-    rows = (row for one in found for row in one.rows())
-    write_figure(draw_curves(found), out, [one.summary() for one in found], csv, CSV_HEADER, rows)
+    write_runs(draw_curves(found), out, found, csv, CSV_HEADER)

@@ -15,7 +15,7 @@ from contragan.cli.options import (
     expanded_path,
     refuse_which_checkpoint,
 )
-from contragan.cli.plotting import Csv, Out, Runs, check_outputs, plot_app, write_figure
+from contragan.cli.plotting import Csv, Out, Runs, check_outputs, plot_app, write_figure, write_runs
 from contragan.core.files import expanded
 
 __all__ = ["plot_app"]
@@ -95,8 +95,7 @@ def embedding(
         seed=seed,
         device=device,
     )
-    rows = (row for one in maps for row in one.rows())
-    write_figure(draw_embedding(maps), out, [one.summary() for one in maps], csv, CSV_HEADER, rows)
+    write_runs(draw_embedding(maps), out, maps, csv, CSV_HEADER)
 
 
 @plot_app.command("grid")
@@ -244,7 +243,7 @@ def truncation(
         seed=seed,
         device=device,
     )
-    write_figure(draw_truncation(found), out, [found.summary()], csv, CSV_HEADER, found.rows())
+    write_runs(draw_truncation(found), out, [found], csv, CSV_HEADER)
 
 
 @plot_app.command("neighbours")
