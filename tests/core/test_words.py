@@ -1,10 +1,10 @@
-"""Words for messages: names that are too long for their place."""
+"""Words for messages: long names, numbers of images, bytes."""
 
 from __future__ import annotations
 
 import pytest
 
-from contragan.core.words import folded
+from contragan.core.words import folded, images_of, readable
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,15 @@ from contragan.core.words import folded
 )
 def test_long_names_go_on_in_the_next_line(name: str, lines: list[str]) -> None:
     assert folded(name, 16) == lines
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (10**10, "10.0 GB")],
+)
+def test_bytes_in_the_unit_that_suits_them(count: int, text: str) -> None:
+    assert readable(count) == text
+
+
+def test_numbers_of_images() -> None:
+    assert [images_of(count) for count in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]

@@ -64,6 +64,17 @@ def test_half_written_and_foreign_records_are_counted(make_run: MakeRun) -> None
     }
 
 
+def test_scores_of_version_0_1_get_the_names_of_today(make_run: MakeRun) -> None:
+    folder = make_run()
+    with (folder / "metrics.jsonl").open("a") as file:
+        line = {"step": 300, "name": "evaluation/inception_score", "value": 2.5, "unit": "1"}
+        file.write(json.dumps(line) + "\n")
+    run = read_run(folder, "run")
+    assert isinstance(run, RunFacts)
+    assert run.series["evaluation/classifier_score"].values == [2.5]
+    assert "evaluation/inception_score" not in run.series
+
+
 def test_a_sample_cut_short_is_left_out(make_run: MakeRun, tmp_path: Path) -> None:
     folder = make_run()
     sample = folder / "samples" / "step-0000100.png"

@@ -8,6 +8,7 @@ from contragan.training.shorter import (
     advice,
     fewer_iterations,
     smaller,
+    ways_for,
     ways_out,
     work,
 )
@@ -140,3 +141,11 @@ def test_advice_has_one_line_per_way_and_one_to_copy() -> None:
     ]
     assert len(rest) == 6
     assert max(map(len, rest)) <= 100
+
+
+def test_a_run_that_goes_on_can_only_be_shortened() -> None:
+    recipe = load_recipe("folder/contragan-eq7-128")
+    total = recipe.training.total_iterations
+    (way,) = ways_for(recipe, True, 1000, 6 * DAY)
+    assert way == fewer_iterations(total, 1000, 6 * DAY)
+    assert ways_for(recipe, False, 1000, 6 * DAY) == ways_out(recipe, 6 * DAY)

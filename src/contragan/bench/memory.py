@@ -13,6 +13,7 @@ from torch import Tensor
 
 from contragan.core.errors import UserError
 from contragan.core.memory import free_memory
+from contragan.core.words import readable
 from contragan.models.layers.factory import set_plain
 from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe
@@ -126,13 +127,9 @@ def check_memory(recipe: Recipe, num_classes: int, device: torch.device, data: i
         change = "the networks alone do not fit: set generator.channels and discriminator.channels"
         change += " lower"
     raise UserError(
-        f"batch size {training.batch_size} needs about {_readable(estimate.total + data)} of "
-        f"memory (an estimate), but {_readable(free)} are free; {change}"
+        f"batch size {training.batch_size} needs about {readable(estimate.total + data)} of "
+        f"memory (an estimate), but {readable(free)} are free; {change}"
     )
-
-
-def _readable(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def forget_peak(device: torch.device) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from contragan.core.errors import UserError
+from contragan.core.words import readable
 
 cache_app = typer.Typer(
     help="List what the cache folder holds, with sizes, or clear it.", invoke_without_command=True
@@ -63,11 +64,3 @@ def clear(
         typer.confirm(f"Remove {', '.join(sorted(kinds))}, {total}, in {folder}?", abort=True)
     freed = clear_cache(folder, kinds, lambda line: print(f"note: {line}"))
     print(f"{readable(freed)} removed from {folder}")
-
-
-def readable(count: int) -> str:
-    """A number of bytes, in the unit that suits it."""
-    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

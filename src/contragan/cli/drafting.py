@@ -42,7 +42,8 @@ def init(
     request = DraftRequest(expanded(path), hours, resolution)
     request.check()
 
-    from contragan.drafting.draft import draft, shown_bytes
+    from contragan.core.words import readable
+    from contragan.drafting.draft import draft
     from contragan.training.forecast import duration
 
     console = make_console()
@@ -52,7 +53,7 @@ def init(
         note(console, line)
     note(
         console,
-        f"about {duration(drafted.seconds)} on this machine, {shown_bytes(drafted.memory)} of "
-        f"memory, {shown_bytes(drafted.disk)} of disk",
+        f"about {duration(drafted.seconds)} on this machine, {readable(drafted.memory)} of "
+        f"memory, {readable(drafted.disk)} of disk",
     )
     note(console, f"written: {out}; now: contragan train {out}")

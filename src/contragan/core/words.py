@@ -12,6 +12,23 @@ def shortened(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + more
 
 
+def images_of(count: int) -> str:
+    """How many images, in words."""
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def readable(count: int) -> str:
+    """A number of bytes, in the unit that suits it.
+
+    >>> readable(2_500_000)
+    '2.5 MB'
+    """
+    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
 def folded(name: str, width: int) -> list[str]:
     """A name in lines of at most ``width``, broken behind marks between words where there are any.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from contragan.core.console import note
 from contragan.core.errors import UserError
 from contragan.core.files import write_text
+from contragan.core.words import images_of
 
 MOST_NAMED = 3
 """Files that an error names; it is one line."""
@@ -65,8 +66,7 @@ def say_unreadable(
         lines = ["file\treason", *(one if "\t" in one else f"{one}\t" for one in found)]
         text = "\n".join(lines).encode(errors="backslashreplace").decode()
         write_text(report, text + "\n")
-        images = "1 image" if len(found) == 1 else f"{len(found):,} images"
-        note(console, f"note: {images} that cannot be used: listed in {report}")
+        note(console, f"note: {images_of(len(found))} that cannot be used: listed in {report}")
     if not found:
         return
     if skipped:

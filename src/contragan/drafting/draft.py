@@ -86,13 +86,7 @@ def draft(request: DraftRequest, console: Console) -> Drafted:
 
 
 def _features(side: int) -> FeatureExtractor:
-    return efficientnet_lite0(
-        device=find_device("auto"),
-        weights=None,
-        resize=None,
-        precision="float32",
-        input_size=side,
-    )
+    return efficientnet_lite0(device=find_device("auto"), input_size=side)
 
 
 def _sizes(seen: Survey, request: DraftRequest) -> list[int]:
@@ -284,8 +278,3 @@ def _lines(
             f"{ENOUGH:,} would take {duration(ENOUGH * chosen.seconds)}"
         )
     return lines
-
-
-def shown_bytes(count: int) -> str:
-    """A number of bytes in MB or GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(round(count / 1e6), 1)} MB"

@@ -15,6 +15,9 @@ EXPLANATION = (
 )
 
 
+NO_FAULT = "No class is permuted, merged or lost."
+
+
 def matrix(record: EvaluationRecord) -> list[list[int]] | None:
     """The confusion matrix where it is whole: (K, K) counts for K named classes."""
     fidelity = record.class_fidelity
@@ -57,7 +60,7 @@ def faults(fidelity: Mapping[str, Any]) -> list[str]:
         found.append(f"Lost (no class in particular is seen): {', '.join(map(str, lost))}.")
     if fidelity.get("confused"):
         found.append("Labels hardly decide what is drawn.")
-    return found or ["No class is permuted, merged or lost."]
+    return found or [NO_FAULT]
 
 
 _TITLES = {

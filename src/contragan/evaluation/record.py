@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from contragan.core.words import images_of
 from contragan.metrics import Score
 from contragan.metrics.registry import SCORES
 from contragan.recipes.evaluation import in_todays_terms
@@ -58,13 +59,20 @@ class EvaluationRecord:
         kept = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
         kept["protocol"] = in_todays_terms(kept["protocol"])
         values = kept["values"]
-        if kept["protocol"]["extractor"]["extractor"] != "inception":
-            # Version 0.1.0 called every network's score so.
-            values = {
-                name.replace("inception_score", "classifier_score"): value
-                for name, value in values.items()
-            }
+        extractor = kept["protocol"]["extractor"]["extractor"]
+        values = {todays_name(name, extractor): value for name, value in values.items()}
         return cls(**{**kept, "values": values, "warnings": tuple(kept["warnings"])})
+
+
+def todays_name(score: str, extractor: str) -> str:
+    """A score's name in this version; version 0.1.0 called every network's score after Inception.
+
+    >>> todays_name("evaluation/inception_score", "pixels")
+    'evaluation/classifier_score'
+    """
+    if extractor == "inception":
+        return score
+    return score.replace("inception_score", "classifier_score")
 
 
 def versions() -> dict[str, str]:
@@ -166,11 +174,7 @@ def _short(fidelity: dict[str, Any], limit: int = 20) -> str:
         lead = "worst: "
     if len({count for *_, count in known}) == 1:
         shown = ", ".join(f"{name} {value:.2f}" for name, value, _ in known)
-        return f"{lead}{shown} ({_images(known[0][2])} of each)"
+        return f"{lead}{shown} ({images_of(known[0][2])} of each)"
     return lead + ", ".join(
-        f"{name} {value:.2f} ({_images(count)})" for name, value, count in known
+        f"{name} {value:.2f} ({images_of(count)})" for name, value, count in known
     )
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"

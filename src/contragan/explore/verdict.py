@@ -7,10 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from contragan.evaluation.by_class import faults
+from contragan.evaluation.by_class import NO_FAULT, faults
 from contragan.report.read import read_run
-
-NO_FAULT = ["No class is permuted, merged or lost."]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def newest_verdict(path: Path) -> Verdict:
         if record.class_fidelity.get("conditional") is False:
             return Verdict("unknown", tuple(found), record.warnings)
         lines = (f"At the newest evaluation (iteration {step:,}): {' '.join(found)}",)
-        return Verdict("fine" if found == NO_FAULT else "faulty", lines, record.warnings)
+        return Verdict("fine" if found == [NO_FAULT] else "faulty", lines, record.warnings)
     return Verdict(
         "unknown",
         (

@@ -89,9 +89,9 @@ def _folded(conv: Any, norm: nn.BatchNorm2d) -> nn.Module:
 def efficientnet_lite0(
     *,
     device: torch.device | str,
-    weights: Path | None,
-    resize: Resize | None,
-    precision: Precision,
+    weights: Path | None = None,
+    resize: Resize | None = None,
+    precision: Precision = "float32",
     input_size: int = 224,
 ) -> NetworkExtractor:
     """EfficientNet-Lite0 at 224 pixels, 1,280 features; its weights come with a package.

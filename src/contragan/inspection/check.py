@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from contragan.core.console import note, progress_bar
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.memory import fits_in_memory
+from contragan.core.words import images_of
 from contragan.data.splits import unpack
 from contragan.data.unreadable import told
 from contragan.features.networks import efficientnet_lite0
@@ -49,13 +49,7 @@ def check_data(request: CheckRequest, console: Console) -> Check:
     found = find(request.path)
     note(console, f"{len(found):,} images in {found.path}: looking at each")
     side = side_for(found)
-    extractor = efficientnet_lite0(
-        device=find_device(request.device),
-        weights=None,
-        resize=None,
-        precision="float32",
-        input_size=side,
-    )
+    extractor = efficientnet_lite0(device=find_device(request.device), input_size=side)
     if not fits_in_memory(3 * 4 * extractor.dim * len(found), 0.8):
         raise UserError(
             f"{found.path} holds {len(found):,} images, too many to compare in this machine's "
@@ -69,18 +63,17 @@ def check_data(request: CheckRequest, console: Console) -> Check:
             )
         labels = found.labels[images.rows]
         copies = find_copies(images, labels, partial(progress, "comparing images"))
-        verdict = _judge(found, images, copies, partial(progress, "checking labels"))
+        verdict = judge(
+            images.features,
+            labels,
+            copies.groups,
+            len(found.class_names),
+            partial(progress, "checking labels"),
+        )
         check = _check(found, images, copies, verdict)
         if request.sheet is not None:
             draw_sheet(found, check, partial(progress, "drawing the sheet")).save(request.sheet)
     return Check(**{**vars(check), "seconds": time.monotonic() - begun})
-
-
-def _judge(
-    found: Found, images: Images, copies: Copies, progress: Callable[[int, int], None]
-) -> Verdict | None:
-    labels = found.labels[images.rows]
-    return judge(images.features, labels, copies.groups, len(found.class_names), progress)
 
 
 def _check(found: Found, images: Images, copies: Copies, verdict: Verdict | None) -> Check:
@@ -99,7 +92,7 @@ def _check(found: Found, images: Images, copies: Copies, verdict: Verdict | None
     ]
     for remark, number in images.remarks.items():
         findings.append(
-            Finding("not_shown_whole", "note", f"{shapes.images_of(number)} {remark}.", "", number)
+            Finding("not_shown_whole", "note", f"{images_of(number)} {remark}.", "", number)
         )
     return Check(
         path=str(found.path),

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from contragan.core.words import images_of
 from contragan.data.base import Labels
 from contragan.inspection.copies import Copies
 from contragan.inspection.findings import Finding, Level
 from contragan.inspection.found import Found
 from contragan.inspection.images import Images
 from contragan.inspection.labels import Verdict
-from contragan.inspection.shapes import images_of, percent
+from contragan.inspection.shapes import percent
 
 ENOUGH = 100
 """Judged images from which the probe's accuracy says something."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from contragan.core.words import shortened
+from contragan.core.words import images_of, shortened
 from contragan.data.base import Labels
 from contragan.data.formats import HEIF_SUFFIXES, PICTURES
 from contragan.data.unreadable import told
 from contragan.inspection.findings import Finding
 from contragan.inspection.found import Found
 from contragan.inspection.images import Images
-from contragan.inspection.shapes import images_of
 
 FEWEST = 10
 """Images of a class below which nothing can be learnt of it."""
@@ -30,12 +29,11 @@ def file_findings(found: Found, images: Images) -> list[Finding]:
     """Images that cannot be read, and pictures of formats that are not read here."""
     findings = []
     if images.failures:
-        cannot = "1 image" if len(images.failures) == 1 else f"{len(images.failures):,} images"
         findings.append(
             Finding(
                 "unreadable",
                 "serious",
-                f"{cannot} cannot be read.",
+                f"{images_of(len(images.failures))} cannot be read.",
                 "Replace or remove them; a training stops at them unless --skip-unreadable is "
                 "given.",
                 len(images.failures),
@@ -113,8 +111,8 @@ def class_findings(found: Found, train: Labels, test: Labels) -> list[Finding]:
                 "look",
                 f"{names[high]} has {times:,.0f} times as many images as {names[low]} "
                 f"({int(every[high]):,} and {int(every[low]):,}).",
-                "A generator draws rare classes worse; data.fake_labels=uniform asks for all "
-                "classes equally often.",
+                "A generator draws rare classes worse; data.sampling=balanced draws all classes "
+                "equally often.",
                 1,
             )
         )

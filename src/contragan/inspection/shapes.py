@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from contragan.core.words import images_of
 from contragan.inspection.findings import Finding
 from contragan.inspection.found import Found
 from contragan.inspection.images import Images
@@ -155,8 +156,3 @@ def _counted(counts: Counter[str]) -> str:
     if len(counts) == 1:
         return f"all {next(iter(counts))}"
     return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-
-
-def images_of(count: int) -> str:
-    """How many images, in words."""
-    return "1 image" if count == 1 else f"{count:,} images"

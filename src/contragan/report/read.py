@@ -20,7 +20,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from contragan.core.errors import UserError
-from contragan.evaluation.record import EvaluationRecord
+from contragan.evaluation.record import EvaluationRecord, todays_name
 from contragan.recipes.schema import parse_recipe
 from contragan.runs.lock import holder
 from contragan.runs.run import DATASET, ENVIRONMENT, RECIPE, is_run
@@ -167,11 +167,10 @@ def _read_metrics(run: RunFacts) -> None:
         run.left_out.append(f"{METRICS}: {count} {problem}, left out.")
     if not run.evaluations:
         run.left_out.append("The run was never evaluated: there are no scores and no classes.")
-    elif any(r.protocol["extractor"]["extractor"] != "inception" for _, r in run.evaluations):
-        for name in [name for name in run.series if "inception_score" in name]:
-            # Version 0.1.0 called every network's score so.
-            new = name.replace("inception_score", "classifier_score")
-            run.series.setdefault(new, run.series.pop(name))
+    for _, record in run.evaluations:
+        for name in list(run.series):
+            if (new := todays_name(name, record.protocol["extractor"]["extractor"])) != name:
+                run.series.setdefault(new, run.series.pop(name))
 
 
 def _take(run: RunFacts, line: str) -> str | None:

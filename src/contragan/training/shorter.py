@@ -55,6 +55,13 @@ def fewer_iterations(total: int, done: int, seconds: float) -> Way:
     return Way("fewer iterations", (setting,), seconds * share)
 
 
+def ways_for(recipe: Recipe, resumed: bool, done: int, seconds: float) -> list[Way]:
+    """Ways to a shorter run; one that goes on can only have fewer iterations."""
+    if resumed:
+        return [fewer_iterations(recipe.training.total_iterations, done, seconds)]
+    return ways_out(recipe, seconds)
+
+
 def ways_out(recipe: Recipe, seconds: float) -> list[Way]:
     """Fewer iterations, narrower networks and smaller images, where the recipe allows for each.
 

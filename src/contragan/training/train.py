@@ -43,7 +43,7 @@ from contragan.training.setup import (
     on_first,
     set_up,
 )
-from contragan.training.shorter import Way, fewer_iterations, ways_out
+from contragan.training.shorter import ways_for
 from contragan.training.stability import StabilityMeter
 from contragan.training.step import Step
 from contragan.training.stop import Stop
@@ -170,7 +170,7 @@ def wire(setup: Setup, request: Request) -> Loop:
         draw_samples=draw_samples,
         watch=make_watch(setup, step),
         fine_tuning=taken,
-        ways_out=partial(ways_to_shorten, run, setup.checkpoint is not None),
+        ways_out=partial(ways_for, run.recipe, setup.checkpoint is not None),
         compiles=request.step != "eager",
     )
     if setup.checkpoint is not None:
@@ -193,13 +193,6 @@ def start_of(setup: Setup, gan: GAN) -> FineTuning | None:
     for line in taken.lines():
         note(setup.console, line)
     return taken
-
-
-def ways_to_shorten(run: Run, resumed: bool, done: int, seconds: float) -> list[Way]:
-    """Ways to a shorter run; one that goes on can only have fewer iterations."""
-    if resumed:
-        return [fewer_iterations(run.recipe.training.total_iterations, done, seconds)]
-    return ways_out(run.recipe, seconds)
 
 
 def claim(setup: Setup, loop: Loop) -> None:
