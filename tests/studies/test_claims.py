@@ -5,28 +5,67 @@ from pathlib import Path
 import pytest
 from generated_runs import SCORES, fill_all, record_study
 
-from contragan.studies.claims import decide, judge
+from contragan.studies import words
+from contragan.studies.claims import Difference, Judged, decide, difference, judge
 from contragan.studies.record import RecordedRun
 from contragan.studies.results import Spread, read_results, spread
-
-LOW, HIGH = Spread(1.0, 0.25, 3), Spread(2.0, 0.25, 3)
+from contragan.studies.schema import Claim
 
 
 @pytest.mark.parametrize(
-    ("lower", "than", "verdict"),
+    ("first", "second"),
     [
-        (LOW, HIGH, "holds"),
-        (HIGH, LOW, "does not hold"),
-        (LOW, Spread(1.5, 0.25, 3), "undecided"),  # the intervals touch
-        (LOW, Spread(1.5, 0.125, 3), "holds"),
-        (Spread(1.0, None, 1), HIGH, "undecided"),
-        (LOW, Spread(9.0, None, 1), "undecided"),
-        (None, HIGH, "not measured"),
-        (LOW, None, "not measured"),
+        ([43.454, 50.956, 52.003], [55.774, 56.939, 54.34]),
+        ([0.16, 0.203, 0.144], [0.289, 0.294, 0.297, 0.301]),
+        ([1.0, 4.0], [1.0, 1.1]),
     ],
 )
-def test_verdicts(lower: Spread | None, than: Spread | None, verdict: str) -> None:
-    assert decide(lower, than) == verdict
+def test_the_interval_is_that_of_welchs_test(first: list[float], second: list[float]) -> None:
+    from scipy.stats import ttest_ind
+
+    one, other = spread(first), spread(second)
+    assert one is not None
+    assert other is not None
+    found = difference(one, other)
+    assert found is not None
+    expected = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert found.mean == pytest.approx(one.mean - other.mean)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(
+    ("between", "verdict"),
+    [
+        (Difference(-1.0, -1.9, -0.1), "holds"),
+        (Difference(1.0, 0.1, 1.9), "does not hold"),
+        (Difference(-1.0, -2.1, 0.1), "undecided"),
+        (Difference(0.0, 0.0, 0.0), "undecided"),
+        (None, "undecided"),
+    ],
+)
+def test_verdicts(between: Difference | None, verdict: str) -> None:
+    assert decide(between) == verdict
+
+
+def test_equal_values_have_no_interval_and_a_single_run_no_difference() -> None:
+    low, high = Spread(1.0, 0.0, 3), Spread(2.0, 0.0, 2)
+    assert difference(low, high) == Difference(-1.0, -1.0, -1.0)
+    assert difference(low, Spread(9.0, None, 1)) is None
+    assert difference(Spread(9.0, None, 1), low) is None
+
+
+def test_a_verdict_shows_its_interval() -> None:
+    claim = Claim(says="A below B", lower="a", than="b")
+    low, high = Spread(10.0, 0.25, 3), Spread(12.0, 0.25, 3)
+    judged = Judged(claim, "", low, high, difference(low, high), "holds")
+    assert words.of_claim(judged) == (
+        "holds: A below B (Fréchet distance 10.00 ± 0.25 (3) against 12.00 ± 0.25 (3), "
+        "difference -2.00, 95% interval -2.57 to -1.43)"
+    )
+    alone = Judged(claim, "", low, Spread(12.0, None, 1), None, "undecided")
+    assert words.of_claim(alone).endswith("12.00 (1), and a single run shows no spread)")
+    missing = Judged(claim, "", low, None, None, "not measured")
+    assert words.of_claim(missing).endswith("10.00 ± 0.25 (3) against -)")
 
 
 def test_the_deviation_is_that_of_a_sample() -> None:

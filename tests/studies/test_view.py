@@ -10,6 +10,7 @@ from pretended_study import write_study
 from rich.console import Console
 
 from contragan.core.errors import UserError
+from contragan.studies.pace import seconds_left
 from contragan.studies.plan import PlannedRun
 from contragan.studies.record import RecordedRun
 from contragan.studies.runner import Kind, Progress
@@ -17,12 +18,14 @@ from contragan.studies.show import show_study
 from contragan.studies.view import View
 
 
-def progress(index: int, kind: Kind, iteration: int = 0, **more: Any) -> Progress:
+def progress(
+    index: int, kind: Kind, iteration: int = 0, seed: int = 0, **more: Any
+) -> Progress:
     run = RecordedRun(
         row=f"row {index}",
         column="2C",
-        seed=0,
-        name=f"run{index}",
+        seed=seed,
+        name=f"run{index}-seed{seed}",
         data="digits",
         total_iterations=1000,
         evaluated=True,
@@ -38,6 +41,33 @@ def view_of(runs: list[Progress], slots: int = 1) -> tuple[View, io.StringIO]:
     with view.open(runs, slots):
         pass
     return view, text
+
+
+def left(runs: list[Progress], slots: int = 1, now: float = 100.0) -> float | None:
+    return seconds_left(runs, slots, now)
+
+
+def test_a_run_without_a_speed_counts_at_that_of_its_cell_then_of_all() -> None:
+    here: Any = SimpleNamespace()  # a handle: made in this session
+    slow = progress(0, "running", 500, began=(0.0, 400), handle=here)  # a second each
+    fast = progress(1, "done", 1000, pace=0.25, handle=here)
+    assert left([slow, progress(2, "waiting")]) == pytest.approx(500 + 1000)
+    assert left([slow, fast, progress(2, "waiting")]) == pytest.approx(500 + 625)
+    assert left([slow, fast, progress(1, "waiting", seed=1)]) == pytest.approx(500 + 250)
+    # What was made before this session counts where nothing of the session does.
+    before = progress(1, "done", 1000, pace=3.0)
+    assert left([before, progress(1, "waiting", seed=1)]) == pytest.approx(3000)
+    assert left([slow, before, progress(1, "waiting", seed=1)]) == pytest.approx(500 + 3000)
+    assert left([slow, before, fast, progress(1, "waiting", seed=1)]) == pytest.approx(500 + 250)
+    assert left([progress(0, "running", 5), progress(1, "waiting")]) is None
+    assert left([fast, before]) is None
+
+
+def test_one_long_run_is_waited_for() -> None:
+    runs = [progress(0, "running", 500, began=(0.0, 400)), progress(1, "running", 900)]
+    runs[1].began = (0.0, 800)
+    assert left(runs, slots=2) == pytest.approx(500)
+    assert left([*runs, progress(2, "waiting")], slots=4) == pytest.approx(1000)
 
 
 def test_time_left_is_told_for_each_run_and_for_all() -> None:
@@ -76,7 +106,7 @@ def test_without_a_terminal_lines_say_what_happened(monkeypatch: pytest.MonkeyPa
         view.show(1.0)
         view.show(61.0)
         view.show(62.0)
-    assert text.getvalue() == "started run0\n1 waiting, 1 running; run0 10/1,000\n"
+    assert text.getvalue() == "started run0\n1 waiting, 1 running; run0-seed0 10/1,000\n"
 
 
 def test_a_study_is_shown(tmp_path: Path) -> None:

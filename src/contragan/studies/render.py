@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from contragan.studies import table, words
-from contragan.studies.claims import judge
+from contragan.studies.claims import CONFIDENCE, judge
 from contragan.studies.readings import Evaluation
 from contragan.studies.results import AT, CellResult, Results, Spread
 from contragan.studies.table import Grid
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 CLAIMS = "Orderings, and whether they hold here"
 
 RULE = (
-    "undecided: the intervals of mean ± standard deviation overlap, or a cell has one run. A rule "
-    "of thumb for few seeds, not a test"
+    f"an ordering holds, or does not, where the {CONFIDENCE:.0%} interval of the difference of the "
+    "two means (Welch's t-test over seeds) lies on one side of 0, and is undecided otherwise. Each "
+    f"is judged by itself: of 20 pairs of equal cells, about {round(20 * (1 - CONFIDENCE))} would "
+    "be taken for different"
 )
 
 
@@ -173,6 +175,7 @@ def to_json(results: Results) -> str:
                 "verdict": each.verdict,
                 "measured_lower": _spread(each.lower),
                 "measured_than": _spread(each.than),
+                "difference": None if each.difference is None else asdict(each.difference),
             }
             for each in judge(results)
         ],

@@ -27,12 +27,6 @@ class Spread:
     deviation: float | None
     n: int
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The mean, less and plus a standard deviation."""
-        deviation = self.deviation or 0.0
-        return self.mean - deviation, self.mean + deviation
-
 
 def spread(values: list[float]) -> Spread | None:
     """Mean and sample standard deviation; None of no values.

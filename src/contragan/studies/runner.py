@@ -16,6 +16,7 @@ from contragan.core.locking import file_lock
 from contragan.studies.jobs import BAD_INPUT, Handle, Job, Place
 from contragan.studies.plan import PlannedRun
 from contragan.studies.prepare import Prepared
+from contragan.studies.readings import read_run
 from contragan.studies.record import RecordedRun
 from contragan.studies.state import (
     failure_file,
@@ -55,6 +56,8 @@ class Progress:
     look_at: float = 0.0
     began: tuple[float, int] | None = None
     """When the first progress of this attempt was seen, and at which iteration."""
+    pace: float | None = None
+    """Seconds per iteration of a run that is done."""
 
     @property
     def recorded(self) -> RecordedRun:
@@ -66,6 +69,8 @@ class Progress:
 
     def seconds_each(self, now: float) -> float | None:
         """Seconds per iteration since the first that was seen, evaluations included."""
+        if self.pace is not None:
+            return self.pace
         if self.began is None or self.iteration <= self.began[1]:
             return None
         return (now - self.began[0]) / (self.iteration - self.began[1])
@@ -99,6 +104,7 @@ class Runner:
         for run in self.runs:
             if is_done(self._folder(run), run.recorded):
                 run.kind, run.iteration = "done", run.recorded.total_iterations
+                run.pace = read_run(self._folder(run)).seconds_each
             else:
                 run.iteration = saved_iteration(self._folder(run))
                 self._waiting.append(run)
@@ -222,6 +228,7 @@ class Runner:
 
     def _finish(self, run: Progress, how: str = "") -> None:
         run.kind, run.iteration = "done", run.recorded.total_iterations
+        run.pace = run.seconds_each(time.monotonic())
         done = sum(other.kind == "done" for other in self.runs)
         self.view.line(f"done {run.name}{f' ({how})' if how else ''}: {done} of {len(self.runs)}")
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contragan.core.console import note
+from contragan.studies.pace import seconds_left
 from contragan.training.forecast import duration
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class View:
             for kind in reversed(ORDER)
             if (count := sum(run.kind == kind for run in self._runs))
         ]
-        left = self._seconds_left(now)
+        left = seconds_left(self._runs, self._slots, now)
         if left is not None:
             counts.append(f"about {duration(left)} left")
         return ", ".join(counts)
@@ -117,17 +118,3 @@ class View:
             total if run.kind == "done" else f"{run.iteration:,}/{total}" if run.iteration else "",
             "" if left is None else duration(left),
         ]
-
-    def _seconds_left(self, now: float) -> float | None:
-        """From the speed of the runs at hand; None until one is known."""
-        running = [run for run in self._runs if run.kind == "running"]
-        speeds = [each for run in running if (each := run.seconds_each(now)) is not None]
-        if not speeds:
-            return None
-        mean = sum(speeds) / len(speeds)
-        iterations = sum(
-            run.recorded.total_iterations - run.iteration
-            for run in self._runs
-            if run.kind in {"running", "waiting"}
-        )
-        return iterations * mean / max(1, min(self._slots, len(running)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contragan.studies.claims import Judged
+from contragan.studies.claims import CONFIDENCE, Judged
 from contragan.studies.readings import DISTANCE, distinct_lines
 from contragan.studies.results import At, CellResult, Results, Spread
 from contragan.studies.schema import Published
@@ -101,13 +101,25 @@ def of_seconds(result: CellResult) -> str:
 
 
 def of_claim(judged: Judged) -> str:
-    """``holds: 2C below Eq. 7 (CIFAR10; Fréchet distance 10.60 ± 0.27 (3) < 11.89 ± 0.07 (3))``."""
+    """``holds: 2C below Eq. 7 (CIFAR10; Fréchet distance 10.6 ± 0.3 (3) against 11.9 ± 0.1 (3),
+    difference -1.3, 95% interval -2.0 to -0.6)``."""
     score = judged.claim.score
     what = title(score) + ("" if judged.claim.at == "best" else " at the end")
-    sign = {"holds": "<", "does not hold": ">"}.get(judged.verdict, "and")
-    numbers = f"{of_spread(judged.lower, score)} {sign} {of_spread(judged.than, score)}"
+    numbers = f"{of_spread(judged.lower, score)} against {of_spread(judged.than, score)}"
     where = f"{judged.row}; " if judged.row else ""
-    return f"{judged.verdict}: {judged.claim.says} ({where}{what} {numbers})"
+    return f"{judged.verdict}: {judged.claim.says} ({where}{what} {numbers}{_difference(judged)})"
+
+
+def _difference(judged: Judged) -> str:
+    if judged.difference is not None:
+        found = judged.difference
+        mean, low, high = (
+            number(value, judged.claim.score) for value in (found.mean, found.low, found.high)
+        )
+        return f", difference {mean}, {CONFIDENCE:.0%} interval {low} to {high}"
+    if judged.lower is None or judged.than is None:
+        return ""
+    return ", and a single run shows no spread"
 
 
 def heading(results: Results) -> str:
