@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from contragan.data import DataConfig, ImageDataset, load_dataset
+from contragan.data.formats import image_suffixes
 
 
 @pytest.fixture
@@ -82,6 +84,18 @@ def load(tmp_path: Path, config: Callable[..., DataConfig]) -> Callable[..., Ima
         return load_dataset(chosen, split, root=root, cache=tmp_path / "cache", **options)
 
     return call
+
+
+@pytest.fixture
+def without_heif(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine without pillow-heif, whether it is installed here or not."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    others = {name: opener for name, opener in Image.OPEN.items() if name != "HEIF"}
+    monkeypatch.setattr(Image, "OPEN", others)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    image_suffixes.cache_clear()
+    yield
+    image_suffixes.cache_clear()
 
 
 @pytest.fixture(autouse=True)

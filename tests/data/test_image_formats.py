@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from contragan.core.errors import UserError
 from contragan.data import ImageDataset, describe_classes, load_image_set
-from contragan.data.formats import image_suffixes, is_image_name
+from contragan.data.formats import is_image_name
 from contragan.data.value_range import Extent, decide
 
 Load = Callable[..., ImageDataset]
@@ -49,15 +48,40 @@ def test_what_is_left_out_is_counted_by_kind(tree: Path, load: Load, draw: Draw)
         assert notes == (f"left out of {tree / 'train'}: {expected}",)
 
 
-def test_heic_without_its_plug_in(tree: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    image_suffixes.cache_clear()
+@pytest.mark.usefixtures("without_heif")
+def test_heic_without_its_plug_in(tree: Path, load: Load) -> None:
     (tree / "train" / "ant" / "a.HEIC").write_bytes(b"x" * 100)
     note = load(tree).notes[0]
     assert "(1 .heic); to read HEIC: pip install pillow-heif" in note
     (tree / "train" / "cow2").mkdir()
     (tree / "train" / "cow2" / "a.heic").write_bytes(b"x" * 100)
     with pytest.raises(UserError, match=r"cow2 holds no images: .*1 \.heic.*pillow-heif"):
+        load(tree)
+    (tree / "train" / "cow2" / "a.heic").rename(tree / "train" / "cow2" / "a.jpg")
+    (tree / "train" / "cow2" / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic" + b"x" * 100)
+    with pytest.raises(UserError, match=r"a\.jpg \(a HEIC image: pip install pillow-heif\)"):
+        load(tree)
+
+
+def test_heic_with_its_plug_in(tree: Path, load: Load) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="HEIC needs the package pillow-heif")
+    heif.register_heif_opener()
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    pixels[:, :12] = 250, 20, 20
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    for name in ("photo.HEIC", "renamed.jpg"):
+        photo = tree / "train" / "bee" / name
+        Image.fromarray(pixels).save(photo, "HEIF", exif=exif.tobytes(), quality=95)
+    data = load(tree)
+    assert data.class_counts.tolist() == [6, 8, 6]
+    assert not any("left out" in line for line in data.notes)
+    red = data.images[..., 0].astype(float)
+    upright = (red[:, :7].min((1, 2)) > 200) & (red[:, 9:].max((1, 2)) < 60)
+    assert data.labels[upright].tolist() == [1, 1]
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"renamed\.jpg \(a damaged HEIC image\)"):
         load(tree)
 
 

@@ -103,6 +103,7 @@ def test_a_list_of_other_files_leaves_the_folders_as_classes(tree: Path, load: L
         load(tree)
 
 
+@pytest.mark.usefixtures("without_heif")
 def test_unlisted_images_and_other_formats_are_counted(
     photos: Path, draw: Draw, load: Load
 ) -> None:

@@ -56,4 +56,5 @@ def init(
         f"about {duration(drafted.seconds)} on this machine, {readable(drafted.memory)} of "
         f"memory, {readable(drafted.disk)} of disk",
     )
-    note(console, f"written: {out}; now: contragan train {out}")
+    skipping = " --skip-unreadable" if drafted.unreadable else ""
+    note(console, f"written: {out}; now: contragan train {out}{skipping}")

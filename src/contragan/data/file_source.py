@@ -16,7 +16,13 @@ from PIL import Image, UnidentifiedImageError
 from contragan.core.errors import UserError
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
-from contragan.data.formats import MOST_PIXELS, may_be_deep, open_image
+from contragan.data.formats import (
+    MOST_PIXELS,
+    image_suffixes,
+    is_heif,
+    may_be_deep,
+    open_image,
+)
 from contragan.data.preprocess import Preprocess, TooSmall
 from contragan.data.unreadable import BELOW, failure
 from contragan.data.value_range import scan
@@ -177,6 +183,7 @@ def opened(path: str) -> Iterator[Image.Image]:
         TooSmall: as the block raises it.
         UserError: it does not fit in memory.
     """
+    content = b""
     try:
         # Read whole, then parsed: Pillow's own small reads cost twice the time on 32 x 32 JPEGs.
         with open(path, "rb") as file:
@@ -190,11 +197,14 @@ def opened(path: str) -> Iterator[Image.Image]:
     except MemoryError as error:
         raise UserError(f"{path} does not fit in memory: make it smaller") from error
     except Exception as error:  # each of Pillow's decoders fails in ways of its own
-        raise Unreadable(_reason(error, path)) from error
+        raise Unreadable(_reason(error, path, content)) from error
 
 
-def _reason(error: Exception, path: str) -> str:
+def _reason(error: Exception, path: str, content: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):  # Pillow's message is the address of a buffer
+        if is_heif(content):
+            read = ".heic" in image_suffixes()
+            return "a damaged HEIC image" if read else "a HEIC image: pip install pillow-heif"
         return "not an image of a known format"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MOST_PIXELS / 1e6:,.0f} million pixels: shrink it"

@@ -21,6 +21,9 @@ SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"})
+"""What stands after "ftyp" in the heads of such files (ISO/IEC 23008-12)."""
+
 PICTURES = HEIF_SUFFIXES | {
     ".3fr",
     ".arw",
@@ -79,6 +82,11 @@ def image_suffixes() -> dict[str, str]:
         for suffix, name in Image.registered_extensions().items()
         if name in Image.OPEN and name not in NO_PIXELS and not _is_stub(name)
     }
+
+
+def is_heif(content: bytes) -> bool:
+    """Whether a file's bytes begin as HEIC does, whatever the file is called."""
+    return content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS
 
 
 def _is_stub(name: str) -> bool:

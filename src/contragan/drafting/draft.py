@@ -50,13 +50,17 @@ are generated alike often."""
 
 @dataclass(frozen=True)
 class Drafted:
-    """A draft with what it costs: seconds in all, bytes of memory and of disk; and what to say."""
+    """A draft with what it costs: seconds in all, bytes of memory and of disk; and what to say.
+
+    A training stops at the ``unreadable`` files, unless it is told to leave them out.
+    """
 
     draft: Draft
     seconds: float
     memory: int
     disk: int
     lines: tuple[str, ...]
+    unreadable: int = 0
 
 
 def draft(request: DraftRequest, console: Console) -> Drafted:
@@ -169,7 +173,8 @@ def _decide(
     final = replace(final, reasons=_reasons(final, seen, mirror, request, chosen))
     pixels = seen.num_train * size * size * final.image_channels
     lines = _lines(final, seen, mirror, request, chosen)
-    return Drafted(final, spent, chosen.memory + pixels, chosen.disk + pixels, tuple(lines))
+    memory, disk = chosen.memory + pixels, chosen.disk + pixels
+    return Drafted(final, spent, memory, disk, tuple(lines), seen.unreadable)
 
 
 def _rounded(count: float) -> int:

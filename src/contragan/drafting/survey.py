@@ -30,17 +30,17 @@ class Survey:
 
     ``train`` (K,) counts training images, ``num_test`` the others. ``unreadable`` files could not
     be opened, ``oblong`` is the share of images that lose a fifth or more when they are cropped to
-    a square.
+    a square. ``notes`` say what was left out, and which images are held out for tests.
     """
 
     class_names: tuple[str, ...]
     train: Labels
     num_test: int
-    held_out: bool
     sides: NDArray[np.int64]
     grey: bool
     oblong: float
     unreadable: int
+    notes: tuple[str, ...]
 
     @property
     def num_train(self) -> int:
@@ -63,11 +63,10 @@ class Survey:
         if self.labelled:
             each = f"{few:,} of each" if few == many else f"{few:,} to {many:,} of each"
             classes = f"of {len(self.class_names):,} classes, {each}"
-        tests = "; a share of each class is held out for tests" if self.held_out else ""
         middle = int(np.median(self.sides))
         text = f"shorter sides of {self.sides.min():,} to {self.sides.max():,} pixels, "
         text += f"half of them {middle:,} or more; {'grey' if self.grey else 'colour'}"
-        found = [f"{self.num_train:,} training images {classes}{tests}", text]
+        found = [f"{self.num_train:,} training images {classes}", text]
         small = [n for n, count in zip(self.class_names, self.train, strict=True) if count < FEW]
         if self.labelled and small:
             found.append(
@@ -77,13 +76,13 @@ class Survey:
         if self.oblong >= 0.1:
             found.append(
                 f"{self.oblong:.0%} of the images lose a fifth or more of their area when they "
-                "are cropped to squares"
+                "are cropped to squares; data.fit=pad keeps all of each, with a border"
             )
         if self.unreadable:
-            found.append(
-                f"{self.unreadable:,} files cannot be opened: see contragan data check, or train "
-                "with --skip-unreadable"
-            )
+            files = "1 file" if self.unreadable == 1 else f"{self.unreadable:,} files"
+            found.append(f"{files} cannot be opened: contragan data check names them")
+        found += [f"note: {line}" for line in self.notes]
+        found.append("copies and wrong labels were not looked for: contragan data check does that")
         return found
 
 
@@ -116,11 +115,11 @@ def survey(found: Found, progress: Callable[[int, int], None]) -> Survey:
         class_names=found.class_names,
         train=counts,
         num_test=int(found.is_test.sum()),
-        held_out=found.held_out,
         sides=short,
         grey=grey,
         oblong=float((short < 0.8 * long).mean()),
         unreadable=unreadable,
+        notes=found.notes,
     )
 
 

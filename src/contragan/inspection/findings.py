@@ -41,7 +41,10 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class Check:
-    """A data set as it was found: ``facts`` are lines about its images, and JSON values."""
+    """A data set as it was found: ``summary`` are lines about its images, ``facts`` JSON values.
+
+    ``notes`` say what was left out before any image was opened, and how the test images were found.
+    """
 
     path: str
     layout: str

@@ -36,11 +36,14 @@ def lines(check: Check) -> Iterator[str]:
         yield from _filled(text, f"{title:<{width}}", " " * width)
     for level, title in _TITLES.items():
         chosen = [one for one in check.findings if one.level == level]
-        if chosen:
+        notes = check.notes if level == "note" else ()
+        if chosen or notes:
             yield ""
-            yield f"{title} ({len(chosen)})"
+            yield f"{title} ({len(chosen) + len(notes)})"
             for one in chosen:
                 yield from _finding(one)
+            for text in notes:
+                yield from _filled(f"{text}.", "  - ", "    ")
     yield ""
     yield _verdict(check)
 

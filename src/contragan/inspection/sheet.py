@@ -34,9 +34,9 @@ def draw_sheet(found: Found, check: Check, progress: Callable[[int, int], None])
     shown, classes = len(rows), len(found.class_names)
     more = f", the {shown} smallest of {classes:,} classes" if shown < classes else ""
     sheet.title(f"{found.path.name or found.path}: up to {PER_CLASS} images per class{more}")
-    margin = max((sheet.width_of(_named(found, label)) for label, _ in rows), default=0) + 16
-    for label, chosen in rows:
-        sheet.row(_named(found, label), chosen, margin)
+    margin = max((sheet.width_of(name) for name, _ in rows), default=0) + 16
+    for name, chosen in rows:
+        sheet.row(name, chosen, margin)
     for one in pointed:
         sheet.finding(one)
     return sheet.picture()
@@ -51,8 +51,8 @@ def _failed(check: Check) -> list[str]:
     ]
 
 
-def _class_rows(found: Found, unreadable: set[str]) -> list[tuple[int, list[int]]]:
-    """Classes with the rows of the images that show them, spread over the class."""
+def _class_rows(found: Found, unreadable: set[str]) -> list[tuple[str, list[int]]]:
+    """Classes, with how many readable images they have, and rows of some, spread over the class."""
     good = np.array([found.name(row) not in unreadable for row in range(len(found))], np.bool_)
     counts = np.bincount(found.labels[good], minlength=len(found.class_names))
     labels = [int(k) for k in np.flatnonzero(counts)]
@@ -62,13 +62,9 @@ def _class_rows(found: Found, unreadable: set[str]) -> list[tuple[int, list[int]
     for label in labels:
         members = np.flatnonzero(good & (found.labels == label))
         places = np.linspace(0, len(members) - 1, min(PER_CLASS, len(members))).round().astype(int)
-        rows.append((label, members[places].tolist()))
+        name = f"{legible(found.class_names[label], label)} ({len(members):,})"
+        rows.append((name, members[places].tolist()))
     return rows
-
-
-def _named(found: Found, label: int) -> str:
-    count = int((found.labels == label).sum())
-    return f"{legible(found.class_names[label], label)} ({count:,})"
 
 
 class _Sheet:

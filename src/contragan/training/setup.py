@@ -32,7 +32,7 @@ from contragan.training.launch import find_launch
 from contragan.training.place import default_folder
 from contragan.training.processes import start
 from contragan.training.resume import Earlier, check_folder, same_data
-from contragan.training.starting_point import Source, check_fits, starting_point
+from contragan.training.starting_point import Source, check_apart, check_fits, starting_point
 
 T = TypeVar("T")
 
@@ -125,6 +125,7 @@ def take_folder(request: Request, lock: RunLock, console: Console) -> Earlier | 
     folder = request.folder
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; give a folder")
+    check_apart(folder, request.start_from)
     check_writable(folder, "--out")
     if told := lock.take():
         note(console, f"note: {told}")

@@ -91,6 +91,15 @@ def _verified(checkpoint: Path) -> dict[str, Any]:
     return manifests[0]
 
 
+def check_apart(folder: Path, asked: Path | None) -> None:
+    """Raises UserError where a training would begin from the run that it writes to."""
+    if asked is not None and run_of(expanded(asked)).resolve() == folder.resolve():
+        raise UserError(
+            f"--from names the run in {folder}, where this training writes too: give another "
+            f"--out, or go on with that run: contragan resume {folder}"
+        )
+
+
 def starting_point(
     folder: Path, asked: Path | None, console: Console, *, resumed: bool, begun: bool
 ) -> Source | None:
