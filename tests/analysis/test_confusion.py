@@ -52,7 +52,7 @@ def test_cells_marks_and_names(run: Path) -> None:
     assert found.counts.sum() == 16
     assert found.says == (
         "Permuted: $x$ shows _two.",
-        "Merged: 猫, <b>4</b> all show 猫.",
+        "Merged: 猫 and <b>4</b> both show 猫.",
     )
     figure = draw_confusion([found])
     panel = figure.axes[0]

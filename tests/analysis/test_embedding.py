@@ -57,19 +57,32 @@ def test_vectors_are_embeddings_and_shares_count_the_nearest_proxies(trained_run
         assert share == pytest.approx(np.mean(own))
 
 
-def test_checkpoints_of_a_run_share_one_map(trained_run: Path) -> None:
+def test_checkpoints_of_a_run_share_the_map_of_the_first(trained_run: Path) -> None:
+    pytest.importorskip("openTSNE", reason="openTSNE is not installed (contragan[tsne])")
     first, last = sorted(open_run(trained_run).checkpoints.glob("step-*"))
     assert checkpoint_at(first) is not None
     maps = read_embeddings([last, first], QUIET, per_class=3)
     assert [one.title.rpartition(", ")[2] for one in maps] == ["iteration 8", "iteration 4"]
+    assert [one.map_of for one in maps] == ["iteration 8"] * 2
     alone = read_embeddings([last], QUIET, per_class=3)[0]
-    assert not np.allclose(alone.real, maps[0].real)  # its neighbours are others
+    np.testing.assert_array_equal(alone.real, maps[0].real)
+    np.testing.assert_array_equal(alone.generated, maps[0].generated)
+    assert (alone.map_of, alone.likeness, maps[0].likeness) == (None, None, None)
+    assert maps[1].likeness is not None
+    assert 0.5 < maps[1].likeness < 1
+    assert f"a mean cosine of {maps[1].likeness:.2f} with" in maps[1].summary()
     panels = [panel for panel in draw_embedding(maps).axes if panel.collections]
     assert [len(panel.collections) for panel in panels] == [2, 2, 2, 2]  # images and stars
-    points = panels[1].collections[0].get_offsets()
-    assert sorted(np.asarray(points).tolist()) == pytest.approx(
-        np.array(sorted(maps[0].generated.tolist()))
-    )
+    assert [panel.get_title().partition(":")[0] for panel in panels] == [
+        "iteration 8\nreal (training)",
+        "iteration 4\nreal (training)",
+        "generated",
+        "generated",
+    ]
+    shown = (maps[0].real, maps[1].real, maps[0].generated, maps[1].generated)
+    for panel, places in zip(panels, shown, strict=True):
+        points = np.asarray(panel.collections[0].get_offsets())
+        assert sorted(points.tolist()) == pytest.approx(np.array(sorted(places.tolist())))
 
 
 def test_without_an_embedding_features_are_mapped(

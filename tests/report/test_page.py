@@ -80,8 +80,8 @@ def test_its_controls_work(browser: Any, make_run: MakeRun, tmp_path: Path) -> N
     wait(browser, "document.querySelector('figure.grid img').alt.includes('iteration 200')")
 
     assert len(browser.find_elements(By.CSS_SELECTOR, ".matrix td.permuted")) == 4
-    table = browser.find_element(By.CSS_SELECTOR, "table.sortable")
-    first = "document.querySelector('table.sortable tbody tr th').textContent"
+    table = browser.find_element(By.CSS_SELECTOR, "#classes table.sortable")
+    first = "document.querySelector('#classes table.sortable tbody tr th').textContent"
     assert browser.execute_script(f"return {first}") in {"zero", "one"}
     table.find_elements(By.CSS_SELECTOR, "thead button")[1].send_keys(Keys.ENTER)
     assert browser.execute_script(f"return {first}") == "three"
@@ -108,12 +108,31 @@ def test_text_from_a_run_stays_text(browser: Any, make_run: MakeRun, tmp_path: P
     assert errors(browser) == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_it_is_accessible_and_fits(
-    browser: Any, axe: str, make_run: MakeRun, tmp_path: Path, width: int, scheme: str
+def test_many_runs_are_folded_and_links_unfold_them(
+    browser: Any, make_run: MakeRun, tmp_path: Path
 ) -> None:
     page = tmp_path / "page.html"
-    report([make_run()], page)
+    report([make_run(name) for name in "abcd"], page)
+    _open(browser, page)
+    unfolded = "[...document.querySelectorAll('details.card')].map(card => card.open)"
+    assert browser.execute_script(f"return {unfolded}") == [False] * 4
+    browser.find_element("css selector", 'a[href="#run-2"]').click()
+    wait(browser, f"{unfolded}[2]")
+    assert browser.execute_script(f"return {unfolded}") == [False, False, True, False]
+    heads = browser.find_elements("css selector", "#what table.sortable thead button")
+    heads[0].click()
+    heads[0].click()
+    first = "document.querySelector('#what table.sortable tbody th').textContent"
+    assert browser.execute_script(f"return {first}") == "d"
+    assert errors(browser) == []
+
+
+@pytest.mark.parametrize(("width", "scheme", "runs"), [(1280, "light", 1), (390, "dark", 4)])
+def test_it_is_accessible_and_fits(
+    browser: Any, axe: str, make_run: MakeRun, tmp_path: Path, width: int, scheme: str, runs: int
+) -> None:
+    page = tmp_path / "page.html"
+    report([make_run(f"run-{number}") for number in range(runs)], page)
     _open(browser, page, width, scheme)
     browser.execute_script("document.querySelectorAll('.chart').forEach(c => c.scrollIntoView())")
     wait(browser, "document.querySelector('.plot .main-svg')")

@@ -58,9 +58,9 @@ def test_half_written_and_foreign_records_are_counted(make_run: MakeRun) -> None
     assert isinstance(run, RunFacts)
     assert run.series["odd"].values == [None]
     assert set(run.left_out) == {
-        "metrics.jsonl: 1 values of 'odd' that are not finite, left out.",
+        "metrics.jsonl: 1 value of 'odd' that is not finite, left out.",
         "metrics.jsonl: 2 half-written or damaged lines, left out.",
-        "metrics.jsonl: 1 evaluations that this version cannot read, left out.",
+        "metrics.jsonl: 1 evaluation that this version cannot read, left out.",
     }
 
 

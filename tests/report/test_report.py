@@ -47,7 +47,10 @@ def test_runs_are_compared_by_setting(make_run: MakeRun) -> None:
     ]
     (setting,) = compare(runs).differing
     assert setting.name == "conditioning.temperature"
-    assert setting.marked == (False, False, True)
+    assert setting.values == ("0.3", "0.5")
+    assert setting.marked == (False, True)
+    assert compare(runs).columns == ("a and b", "c")
+    assert compare(runs[:2]).columns == ("both runs",)
 
 
 def test_one_run_stands_beside_its_packaged_recipe(make_run: MakeRun) -> None:
@@ -74,6 +77,26 @@ def test_the_best_of_a_score_is_in_its_metric_s_direction(make_run: MakeRun) -> 
     assert best["copied share"] == f"0.25 at {first:,}"
     assert best["class accuracy"] == f"0.5 at {last:,}"
     assert best["real class accuracy"] == ""
+
+
+def test_what_runs_share_is_said_once(make_run: MakeRun, tmp_path: Path) -> None:
+    folders = [make_run(name) for name in ("a", "b", "c", "d")]
+    for folder in folders[1:]:
+        shutil.rmtree(folder / "samples")
+    (folders[3] / "environment.json").write_text('{"device": "cuda"}')
+    written = report(folders, tmp_path / "page.html")
+    assert written.left_out == (
+        "3 of 4 runs: samples/ holds no grids: no pictures are shown. (b, c and d)",
+    )
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<caption>Protocol</caption>") == 1
+    assert "<bdi>all 4 runs</bdi>: 3 evaluations, iterations 100 to 300" in page
+    environment = page[page.index('id="environment"') :]
+    heads = [f'<th scope="col"><bdi>{who}</bdi></th>' for who in ("a, b and c", "d")]
+    assert "".join(heads) in environment
+    shown = [f'data-value="{value}">{value:.4g}' for value in (1000 / 300, 0.7)]
+    overview = page[page.index("All runs, with") : page.index('class="cards"')]
+    assert [overview.count(text) for text in shown] == [4, 4]
 
 
 def test_a_long_curve_keeps_its_spike(make_run: MakeRun) -> None:
@@ -108,7 +131,12 @@ def test_a_study_is_its_runs_wherever_they_lie(make_run: MakeRun, tmp_path: Path
     make_run(f"runs/{first.name}")
     written = report([study], tmp_path / "page.html")
     assert written.runs == 1
-    assert written.left_out == tuple(f"{run.name}: there is no such folder." for run in others)
+    gone = [f"{run.column}, seed {run.seed}" for run in others]
+    assert {run.row for run in record.runs} == {"CIFAR10"}  # which need not be said
+    assert written.left_out == (
+        f"{len(gone)} of {len(gone) + 1} runs: there is no such folder. "
+        f"({', '.join(gone[:3])} and {len(gone) - 3} more)",
+    )
     assert not written.finished  # although the one run is
 
 

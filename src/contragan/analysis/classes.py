@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from contragan.analysis.evaluated import Evaluated, read_evaluated
 from contragan.analysis.figures import as_written, colours, name_legend, name_ticks
 from contragan.core.errors import UserError
-from contragan.evaluation.by_class import columns_by_class
+from contragan.evaluation.by_class import DISTINCT, columns_by_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +148,7 @@ def _panel(panel: Axes, runs: Sequence[ClassScores], title: str, shown: Sequence
 
 def _is_score(title: str) -> bool:
     """Whether a column has a panel: not counts of images, nor what stands as a bar in another."""
-    is_count = title == "images" or title.startswith("distinct images")
+    is_count = title == "images" or title in DISTINCT.values()
     return not is_count and title not in REAL.values()
 
 

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from contragan.analysis.figures import as_written, colours, name_legend
 from contragan.analysis.loaded import chosen_classes, load_titled
-from contragan.analysis.vectors import Labels, Rows, Vectors, picked, vectors_of
+from contragan.analysis.tsne import shared_map
+from contragan.analysis.vectors import Labels, Rows, Vectors, cosine, picked, vectors_of
 from contragan.core.console import note
-from contragan.core.errors import UserError
 from contragan.core.fonts import legible
 from contragan.evaluation.choice import Choice
 from contragan.evaluation.run import images_of_run, refuse_files
@@ -22,7 +22,7 @@ from contragan.runs.model import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
     from matplotlib.lines import Line2D
 
 CSV_HEADER = ("checkpoint", "what", "class", "x", "y")
@@ -30,20 +30,24 @@ CSV_HEADER = ("checkpoint", "what", "class", "x", "y")
 SHOWN_CLASSES, MOST_CLASSES = 10, 20
 """Classes shown where none are named, and the most whose colours can be told apart."""
 
-PERPLEXITY = 30.0
-
 
 @dataclass(frozen=True)
 class EmbeddingMap:
     """One checkpoint's map. Positions are (N, 2); labels (N,) are indices into ``class_names``.
 
-    ``vectors`` says what was mapped: D's embeddings, or D's features where its head has none.
+    ``run`` and ``iteration`` say which checkpoint it is. ``map_of`` says whose map it is where
+    several checkpoints share one, and ``likeness`` is then the mean cosine between the vectors of
+    the same real images here and in the first of these checkpoints. ``vectors`` says what was
+    mapped: D's embeddings, or D's features where its head has none.
     ``proxies`` (K, 2) are class proxies; None where the head has none, or reads no labels.
     ``labelled`` is whether generated images have classes. ``own_proxy`` are the shares of real and
     of generated images whose nearest proxy, by cosine, is that of their own class.
     """
 
-    title: str
+    run: str
+    iteration: int
+    map_of: str | None
+    likeness: float | None
     vectors: str
     class_names: tuple[str, ...]
     real: Rows
@@ -53,6 +57,11 @@ class EmbeddingMap:
     proxies: Rows | None
     labelled: bool
     own_proxy: tuple[float, float] | None
+
+    @property
+    def title(self) -> str:
+        """The run and the iteration, as other figures call them."""
+        return f"{self.run}, iteration {self.iteration:,}"
 
     def rows(self) -> Iterator[tuple[str, str, str, float, float]]:
         """Every point as a row of :data:`CSV_HEADER`."""
@@ -69,12 +78,15 @@ class EmbeddingMap:
         """What the map says as numbers, in one line."""
         said = f"{self.title}: D's {self.vectors} of {len(self.real)} real images and "
         said += f"{len(self.generated)} generated ones"
-        if self.own_proxy is None:
-            return said
-        return said + (
-            f"; the nearest proxy is that of their own class for {self.own_proxy[0]:.0%} of real "
-            f"and {self.own_proxy[1]:.0%} of generated images"
-        )
+        if self.own_proxy is not None:
+            said += (
+                "; the nearest proxy is that of their own class for "
+                f"{self.own_proxy[0]:.0%} of real and {self.own_proxy[1]:.0%} of generated images"
+            )
+        if self.likeness is not None:
+            said += f"; the real images' {self.vectors} have a mean cosine of {self.likeness:.2f} "
+            said += "with those of the first checkpoint"
+        return said
 
 
 def read_embeddings(
@@ -90,8 +102,9 @@ def read_embeddings(
 ) -> list[EmbeddingMap]:
     """Maps of runs or checkpoints: training images, as many generated ones, and class proxies.
 
-    Checkpoints of one run share one map, so that a point's place can be compared from one to the
-    next. Embeddings of different runs have nothing in common, and each run has a map of its own.
+    Checkpoints of one run share the map of the one that is named first, so that a point's place
+    can be compared (:func:`contragan.analysis.tsne.shared_map`). Embeddings of different runs have
+    nothing in common, and each run has a map of its own.
 
     Args:
         paths: run folders, or checkpoints in them.
@@ -130,75 +143,80 @@ def read_embeddings(
 def _mapped(
     group: Sequence[Vectors], names: tuple[str, ...], seed: int, console: Console
 ) -> list[EmbeddingMap]:
-    """The maps of one run's checkpoints, from one t-SNE of all their vectors."""
-    parts = [part for one in group for part in one.parts]
-    points = tsne(np.concatenate(parts), seed, console)
-    pieces = iter(np.split(points, np.cumsum([len(part) for part in parts])[:-1]))
+    """The maps of one run's checkpoints, which share one."""
+    stacked = [np.concatenate(one.parts) for one in group]
+    iterations = [f"iteration {one.model.iteration:,}" for one in group]
+    shared = shared_map(stacked, iterations, seed, console)
     maps = []
-    for one in group:
-        real, generated = next(pieces), next(pieces)
-        labelled = one.model.run.recipe.generator.conditional
+    for one, places in zip(group, shared.places, strict=True):
+        ends = np.cumsum([len(part) for part in one.parts])
+        real, generated, *proxies = np.split(places, ends[:-1])
+        alone, first = len(group) == 1, one is group[0]
         maps.append(
             EmbeddingMap(
-                title=one.title,
+                run=one.title.removesuffix(f", iteration {one.model.iteration:,}"),
+                iteration=one.model.iteration,
+                map_of=None if alone else shared.of,
+                likeness=None if alone or first else cosine(one.real, group[0].real),
                 vectors=one.kind,
                 class_names=names,
                 real=real,
                 real_labels=one.labels,
                 generated=generated,
                 generated_labels=one.labels,
-                proxies=None if one.proxies is None else next(pieces),
-                labelled=labelled,
+                proxies=proxies[0] if proxies else None,
+                labelled=one.model.run.recipe.generator.conditional,
                 own_proxy=one.own_proxy,
             )
         )
     return maps
 
 
-def tsne(vectors: Rows, seed: int, console: Console) -> Rows:
-    """Places (N, 2) of vectors (N, E), near for vectors that are near.
-
-    Source: van der Maaten and Hinton 2008, as scikit-learn computes it.
-    """
-    from sklearn.manifold import TSNE
-
-    if len(vectors) < 4:
-        raise UserError(f"{len(vectors)} images make no map: take more as --per-class")
-    note(console, f"t-SNE places {len(vectors):,} points")
-    varied = float(np.ptp(vectors, axis=0).max()) > 0
-    method = TSNE(
-        perplexity=min(PERPLEXITY, (len(vectors) - 1) / 3),
-        init="pca" if varied and vectors.shape[1] > 1 else "random",
-        random_state=seed,
-    )
-    return np.asarray(method.fit_transform(vectors), dtype=np.float32)
-
-
 def draw_embedding(maps: Sequence[EmbeddingMap]) -> Figure:
-    """A row for each checkpoint: its real images to the left, generated ones to the right.
+    """A part for each run, whose panels are one map: real images and generated ones.
 
-    Both panels of a row are one map, as are the rows of one run. Colours are classes, stars are
-    class proxies; generated images without classes are grey.
+    Checkpoints of one run stand side by side, real images above and generated ones below. Colours
+    are classes, stars are class proxies; generated images without classes are grey.
     """
     from matplotlib.figure import Figure
+
+    groups: dict[str, list[EmbeddingMap]] = {}
+    for one in maps:
+        groups.setdefault(one.run, []).append(one)
+    heights = [4.6 if len(group) == 1 else 7.2 for group in groups.values()]
+    widest = max(map(len, groups.values()))
+    width = 10.6 if widest <= 2 else 3.6 * widest + 1.4
+    figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
+    parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for group, part in zip(groups.values(), parts, strict=True):
+        _show_run(part, group)
+    return figure
+
+
+def _show_run(part: SubFigure, group: Sequence[EmbeddingMap]) -> None:
+    """The maps of one run's checkpoints, which have the same axes."""
     from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(10.6, 4.6 * len(maps) + 0.3), layout="constrained")
-    rows = figure.subfigures(len(maps), 1, squeeze=False)[:, 0]
-    for one, row in zip(maps, rows, strict=True):
-        as_written(row.suptitle(f"{one.title}: D's {one.vectors} (t-SNE)", fontweight="bold"))
-        palette = colours(len(one.class_names))
-        panels = row.subplots(1, 2, sharex=True, sharey=True)
+    first, several = group[0], len(group) > 1
+    of = first.map_of and f" of {first.map_of}"
+    title = f"{first.run if several else first.title}: D's {first.vectors} (t-SNE{of or ''})"
+    as_written(part.suptitle(title, fontweight="bold"))
+    shape = (2, len(group)) if several else (1, 2)
+    panels = part.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+    for one, (above, below) in zip(group, panels.T if several else panels, strict=True):
         shares = one.own_proxy or (None, None)
-        _panel(panels[0], one, "real (training)", one.real, one.real_labels, shares[0])
-        _panel(panels[1], one, "generated", one.generated, one.generated_labels, shares[1])
-        handles = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
-        names = [legible(name, index) for index, name in enumerate(one.class_names)]
-        if one.proxies is not None:
-            handles.append(_star())
-            names.append("class proxy")
-        name_legend(row, handles, names, loc="outside right center", frameon=False)
-    return figure
+        when = f"iteration {one.iteration:,}\n" if several else ""
+        _panel(above, one, f"{when}real (training)", one.real, one.real_labels, shares[0])
+        grey = "" if one.labelled else " (without labels)"
+        what = f"generated{grey}"
+        _panel(below, one, what, one.generated, one.generated_labels, shares[1], grey=bool(grey))
+    palette = colours(len(first.class_names))
+    handles = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
+    names = [legible(name, index) for index, name in enumerate(first.class_names)]
+    if first.proxies is not None:
+        handles.append(_star())
+        names.append("class proxy")
+    name_legend(part, handles, names, loc="outside right center", frameon=False)
 
 
 def _star() -> Line2D:
@@ -210,10 +228,16 @@ def _star() -> Line2D:
 
 
 def _panel(
-    panel: Axes, one: EmbeddingMap, what: str, points: Rows, labels: Labels, share: float | None
+    panel: Axes,
+    one: EmbeddingMap,
+    title: str,
+    points: Rows,
+    labels: Labels,
+    share: float | None,
+    *,
+    grey: bool = False,
 ) -> None:
     palette = np.array(colours(len(one.class_names)))
-    grey = what == "generated" and not one.labelled
     order = np.random.default_rng(0).permutation(len(points))  # no class lies over all others
     panel.scatter(
         points[order, 0],
@@ -226,9 +250,8 @@ def _panel(
     )
     if one.proxies is not None:
         _stars(panel, one, one.proxies)
-    title = what if not grey else f"{what} (without labels)"
     if share is not None:
-        title += f": {share:.0%} are nearest to their own class's proxy"
+        title += f": {share:.0%} are nearest to their own proxy"
     panel.set_title(title, fontsize="medium")
     panel.set_xticks([])
     panel.set_yticks([])

@@ -87,6 +87,16 @@ def vectors_of(
     return Vectors(model, title, kind, of_real, of_generated, labels, proxies[list(chosen)])
 
 
+def cosine(these: Rows, those: Rows) -> float:
+    """The mean cosine between rows (N, E) of the same place.
+
+    >>> cosine(np.array([[1, 0], [0, 2]]), np.array([[3, 0], [1, 0]]))
+    0.5
+    """
+    lengths = np.linalg.norm(these, axis=1) * np.linalg.norm(those, axis=1)
+    return float(((these * those).sum(1) / np.maximum(lengths, 1e-12)).mean())
+
+
 @torch.no_grad()
 def _passed(
     network: Discriminator, images: Tensor, labels: Tensor

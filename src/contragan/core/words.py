@@ -12,6 +12,24 @@ def shortened(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + more
 
 
+def joined(names: Sequence[str]) -> str:
+    """The names as a sentence lists them.
+
+    >>> joined(["a", "b", "c"])
+    'a, b and c'
+    """
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """So many of a thing; ``many`` is its plural where that has more than an s.
+
+    >>> counted(1, "run"), counted(2000, "run"), counted(2, "matrix", "matrices")
+    ('1 run', '2,000 runs', '2 matrices')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def images_of(count: int) -> str:
     """How many images, in words."""
     return "1 image" if count == 1 else f"{count:,} images"

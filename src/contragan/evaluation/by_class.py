@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contragan.core.words import joined
 from contragan.evaluation.record import EvaluationRecord
 
 EXPLANATION = (
@@ -54,7 +55,7 @@ def faults(fidelity: Mapping[str, Any]) -> list[str]:
         pairs = ", ".join(f"{a} shows {b}" for a, b in fidelity["permutation"].items())
         found.append(f"Permuted: {pairs}.")
     if merged := fidelity.get("merged"):
-        groups = "; ".join(f"{', '.join(g['classes'])} all show {g['shown']}" for g in merged)
+        groups = "; ".join(_merged(group["classes"], group["shown"]) for group in merged)
         found.append(f"Merged: {groups}.")
     if lost := fidelity.get("lost"):
         found.append(f"Lost (no class in particular is seen): {', '.join(map(str, lost))}.")
@@ -63,10 +64,21 @@ def faults(fidelity: Mapping[str, Any]) -> list[str]:
     return found or [NO_FAULT]
 
 
+def _merged(names: Sequence[str], shown: str) -> str:
+    return f"{joined(names)} {'both' if len(names) == 2 else 'all'} show {shown}"
+
+
 _TITLES = {
     "kernel_per_class": "kernel distance",
     "intra_class_distance": "intra-class distance",
 }
+
+DISTINCT = {
+    "images": "images compared",
+    "distinct": "distinct images",
+    "real": "distinct real images",
+}
+"""What the metric distinct_images counts by class, and the titles of its counts."""
 
 
 def columns_by_class(record: EvaluationRecord) -> dict[str, dict[str, float | None]]:
@@ -98,7 +110,10 @@ def quantity_by_class(
     for column in columns:
         by_name = {name: v.get(column) for name, v in values.items() if isinstance(v, dict)}
         short = column.replace("_", " ")
-        found[short if metric == "precision_recall" else f"{title}: {short}"] = _numbers(by_name)
+        said = DISTINCT.get(column) if metric == "distinct_images" else None
+        if said is None:
+            said = short if metric == "precision_recall" else f"{title}: {short}"
+        found[said] = _numbers(by_name)
     return found
 
 

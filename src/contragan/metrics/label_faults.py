@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from contragan.core.words import joined
 from contragan.metrics.findings import MOST_LISTED, Finding, Kind, in_short
 from contragan.metrics.label_agreement import ClassFidelity
 from contragan.metrics.label_verdict import Merged
@@ -55,7 +54,7 @@ def _merged(fidelity: ClassFidelity, group: Merged) -> str:
     listed = [names[index] for index in members] + ([f"{more} more"] if more else [])
     seen = ", ".join(f"{shares[index]:.0%}" for index in members)
     both = "both" if len(group.classes) == 2 else "all"
-    return f"{_and(listed)} {both} show {names[group.shown]} ({seen} of their images)"
+    return f"{joined(listed)} {both} show {names[group.shown]} ({seen} of their images)"
 
 
 def _lost(fidelity: ClassFidelity, index: int) -> str:
@@ -92,7 +91,3 @@ def _missing(fidelity: ClassFidelity) -> str:
 
 def _classes(count: int, total: int) -> str:
     return f"{count} of {total} classes {'is' if count == 1 else 'are'}"
-
-
-def _and(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

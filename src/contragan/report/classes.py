@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from contragan.core.words import counted
 from contragan.evaluation.by_class import columns_by_class, faults, marked, matrix
 from contragan.evaluation.record import EvaluationRecord
 from contragan.report.read import RunFacts
@@ -50,9 +51,8 @@ def confusion(run: RunFacts) -> Confusion | None:
     ]
     if len(usable) < len(known):
         dropped = len(known) - len(usable)
-        run.left_out.append(
-            f"{dropped} confusion matrices of other classes than the last: left out."
-        )
+        matrices = counted(dropped, "confusion matrix", "confusion matrices")
+        run.left_out.append(f"{matrices} of other classes than the last: left out.")
     shown = _worst(last["class_accuracy"], MOST_SHOWN)
     if len(shown) < len(names):
         run.left_out.append(

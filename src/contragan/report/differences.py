@@ -12,6 +12,7 @@ from contragan.core.errors import UserError
 from contragan.recipes.catalog import recipe_names
 from contragan.recipes.schema import load_recipe
 from contragan.report.read import RunFacts
+from contragan.report.together import alike, named
 
 ABSENT = "\N{EN DASH}"
 _ABOUT = {"description", "reference"}
@@ -43,13 +44,26 @@ class Comparison:
 
 
 def compare(runs: Sequence[RunFacts]) -> Comparison:
-    """The runs' settings; a single run stands beside the packaged recipe of its name."""
+    """The runs' settings; a single run stands beside the packaged recipe of its name.
+
+    Runs with equal settings have a column together.
+    """
     columns = [run.label for run in runs]
     recipes = [run.recipe for run in runs]
     if len(runs) == 1 and (packaged := _packaged(runs[0].recipe_name)) is not None:
         columns.append(f"packaged recipe {runs[0].recipe_name}")
         recipes.append(packaged)
-    return comparison(columns, recipes)
+    whole = comparison(columns, recipes)
+    if len(runs) == 1:
+        return whole
+    values = [tuple(setting.values[i] for setting in whole.settings) for i in range(len(runs))]
+    groups = alike(zip(columns, values, strict=True))
+    first = [columns.index(labels[0]) for labels, _ in groups]
+    settings = [
+        Setting(one.name, tuple(one.values[i] for i in first), tuple(one.marked[i] for i in first))
+        for one in whole.settings
+    ]
+    return Comparison(tuple(named(labels, len(runs)) for labels, _ in groups), tuple(settings))
 
 
 def comparison(columns: Sequence[str], recipes: Sequence[dict[str, Any]]) -> Comparison:

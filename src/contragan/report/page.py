@@ -18,9 +18,13 @@ from contragan.report import classes, pictures
 from contragan.report.curves import charts
 from contragan.report.differences import ABSENT, compare
 from contragan.report.read import RunFacts, read_run
-from contragan.report.studies import StudyFacts, study_facts, study_of, study_runs
+from contragan.report.studies import StudyFacts, run_labels, study_facts, study_of, study_runs
+from contragan.report.together import alike, named, said_once
 from contragan.runs.run import is_run
 from contragan.studies.record import Record
+
+_OWN = {"iteration", "recipe"}
+"""Facts of one evaluation, which stand elsewhere on the page: runs share a protocol without."""
 
 MOST_CLASSES = 1000
 """Rows of all tables of classes together."""
@@ -53,16 +57,18 @@ def report(
     """
     runs: list[RunFacts] = []
     studies, left_out = _studies(paths, show)
-    folders = _labelled([found for path in paths for found in run_folders(path)])
+    folders = _labelled(paths)
+    lost: list[tuple[str, str]] = []
     for number, (label, folder) in enumerate(folders):
         show("runs", number, len(folders))
         found = read_run(folder, label)
         if isinstance(found, str):
-            left_out.append(found)
+            lost.append((label, found.removeprefix(f"{label}: ")))
         else:
             runs.append(found)
     context = _context(runs, show) | {"studies": studies}
-    left_out += [f"{run.label}: {line}" for run in runs for line in run.left_out]
+    lost += [(run.label, line) for run in runs for line in run.left_out]
+    left_out += said_once(lost, len(folders))
     _write(out, context | {"left_out": left_out, "watching": watching})
     finished = all(run.is_finished for run in runs)
     finished &= all(study.is_finished for study in studies)
@@ -94,9 +100,15 @@ def _studies(
     return found, left_out
 
 
-def _labelled(paths: list[Path]) -> list[tuple[str, Path]]:
-    """Short names of distinct folders: what follows the folder that all of them share."""
-    distinct = list({path.resolve(): path for path in paths}.values())
+def _labelled(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Short names of the paths' distinct runs.
+
+    The runs of a single study are called as there; otherwise names are what follows the folder
+    that all of them share.
+    """
+    if len(paths) == 1 and isinstance(record := study_of(paths[0]), Record):
+        return [(label, folder) for folder, label in run_labels(record, paths[0]).items()]
+    distinct = list({run.resolve(): run for path in paths for run in run_folders(path)}.values())
     if len(distinct) == 1:
         return [(distinct[0].resolve().name, distinct[0])]
     try:
@@ -135,7 +147,11 @@ def _context(runs: list[RunFacts], show: Callable[[str, int, int], None]) -> dic
         "explanation": EXPLANATION,
         "comparison": compare(runs),
         "scores": [_scores(run) for run in runs],
-        "protocols": [_protocols(run) for run in runs],
+        "overview": _overview(runs),
+        "protocols": [
+            (named(labels, len(runs)), *protocol)
+            for labels, protocol in alike((r.label, p) for r in runs for p in _protocols(r))
+        ],
         "environments": _environments(runs),
         "now": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
         "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
@@ -164,7 +180,20 @@ def _scores(run: RunFacts) -> list[tuple[str, str, str]]:
     return found
 
 
-def _protocols(run: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
+def _overview(runs: Sequence[RunFacts]) -> tuple[list[str], list[list[float | None]]]:
+    """Titles of the scores of all runs' last evaluations, and each run's values."""
+    found: list[dict[str, float]] = []
+    for run in runs:
+        if not run.evaluations:
+            found.append({})
+            continue
+        _, record = run.evaluations[-1]
+        found.append({metric_title(record, name): v for name, v in record.values.items()})
+    titles = list(dict.fromkeys(title for values in found for title in values))
+    return titles, [[values.get(title) for title in titles] for values in found]
+
+
+def _protocols(run: RunFacts) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """Each protocol that evaluated a run, once: the iterations, and what scores depend on."""
     groups: dict[str, list[int]] = {}
     for index, (_, record) in enumerate(run.evaluations):
@@ -176,16 +205,17 @@ def _protocols(run: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
         steps = [run.evaluations[index][0] for index in members]
         record = run.evaluations[members[-1]][1]
         try:
-            rows = table_rows(record)[len(record.values) :]
+            rows = [row for row in table_rows(record)[len(record.values) :] if row[0] not in _OWN]
         except (KeyError, TypeError):
             rows = [(key, json.dumps(value, default=str)) for key, value in record.protocol.items()]
         title = f"{len(steps)} evaluations, iterations {min(steps):,} to {max(steps):,}"
-        found.append((title if len(steps) > 1 else f"iteration {steps[0]:,}", rows))
+        title = title if len(steps) > 1 else f"iteration {steps[0]:,}"
+        found.append((title, tuple(rows)))
     return found
 
 
-def _environments(runs: list[RunFacts]) -> list[tuple[str, list[str], bool]]:
-    """(fact, its value in each run, whether runs differ)."""
+def _environments(runs: list[RunFacts]) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
+    """Columns of runs with the same environment; (fact, its value in each, whether they differ)."""
     flat = []
     for run in runs:
         facts = {k: str(v) for k, v in run.environment.items() if not isinstance(v, dict)}
@@ -194,8 +224,11 @@ def _environments(runs: list[RunFacts]) -> list[tuple[str, list[str], bool]]:
             facts | ({k: str(v) for k, v in packages.items()} if isinstance(packages, dict) else {})
         )
     names = dict.fromkeys(name for facts in flat for name in facts)
-    rows = [(name, [facts.get(name, ABSENT) for facts in flat]) for name in names]
-    return [(name, values, len(set(values)) > 1) for name, values in rows]
+    values = [tuple(facts.get(name, ABSENT) for name in names) for facts in flat]
+    groups = alike((run.label, one) for run, one in zip(runs, values, strict=True))
+    rows = [(name, [one[i] for _, one in groups]) for i, name in enumerate(names)]
+    columns = [named(labels, len(runs)) for labels, _ in groups]
+    return columns, [(name, found, len(set(found)) > 1) for name, found in rows]
 
 
 def _write(out: Path, context: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from contragan.core.errors import UserError
+from contragan.core.words import counted
 from contragan.evaluation.record import EvaluationRecord, todays_name
 from contragan.recipes.schema import parse_recipe
 from contragan.runs.lock import holder
@@ -159,12 +160,12 @@ def _read_metrics(run: RunFacts) -> None:
     except OSError:
         run.left_out.append(f"{METRICS} is missing: there are no curves and no scores yet.")
         return
-    problems: Counter[str] = Counter()
+    problems: Counter[tuple[str, str]] = Counter()
     for line in filter(None, lines):
         if (problem := _take(run, line)) is not None:
             problems[problem] += 1
     for problem, count in problems.items():
-        run.left_out.append(f"{METRICS}: {count} {problem}, left out.")
+        run.left_out.append(f"{METRICS}: {counted(count, *problem)}, left out.")
     if not run.evaluations:
         run.left_out.append("The run was never evaluated: there are no scores and no classes.")
     for _, record in run.evaluations:
@@ -173,34 +174,43 @@ def _read_metrics(run: RunFacts) -> None:
                 run.series.setdefault(new, run.series.pop(name))
 
 
-def _take(run: RunFacts, line: str) -> str | None:
-    """Enter one line into the run's facts, or say what is wrong with it."""
+DAMAGED = ("half-written or damaged line", "half-written or damaged lines")
+
+
+def _take(run: RunFacts, line: str) -> tuple[str, str] | None:
+    """Enter one line into the run's facts, or say what is wrong with it: of one line, of many."""
     try:
         record = json.loads(line)
         step, name = record["step"], record["name"]
     except (ValueError, KeyError, TypeError):
-        return "half-written or damaged lines"
+        return DAMAGED
     if not isinstance(step, int) or not isinstance(name, str):
-        return "half-written or damaged lines"
+        return DAMAGED
     if name == "evaluation":
         try:
             found = EvaluationRecord.from_dict(record)
             found.protocol["extractor"]["extractor"], dict(found.values), found.counts["generated"]
         except (KeyError, TypeError, AttributeError, ValueError):
-            return "evaluations that this version cannot read"
+            what = "that this version cannot read"
+            return f"evaluation {what}", f"evaluations {what}"
         run.evaluations.append((step, found))
         return None
     numbers = _numbers(name, record)
     if not numbers:
-        return f"records '{name}' without a number, which no curve can show"
+        what = f"'{name}' without a number, which no curve can show"
+        return f"record {what}", f"records {what}"
     infinite = None
     for full, value in numbers:
         series = run.series.setdefault(full, Series(str(record.get("unit", ""))))
         series.steps.append(step)
         series.values.append(value if math.isfinite(value) else None)
         if not math.isfinite(value):
-            infinite = f"values of '{full}' that are not finite"
+            infinite = _infinite(full)
     return infinite
+
+
+def _infinite(name: str) -> tuple[str, str]:
+    return f"value of '{name}' that is not finite", f"values of '{name}' that are not finite"
 
 
 def _numbers(name: str, record: dict[str, Any]) -> list[tuple[str, float]]:

@@ -73,6 +73,21 @@ def _claim(judged: Judged) -> tuple[str, str]:
     return verdict, rest
 
 
+def run_labels(record: Record, path: Path) -> dict[Path, str]:
+    """What the study calls each of its runs, by folder: what their cells differ in, and the seed.
+
+    A run that several cells share is called as in the first.
+    """
+    pool = pool_of(record, path)
+    rows, columns = ({getattr(run, part) for run in record.runs} for part in ("row", "column"))
+    return {
+        pool / run.name: ", ".join(
+            [run.row] * (len(rows) > 1) + [run.column] * (len(columns) > 1) + [f"seed {run.seed}"]
+        )
+        for run in record.distinct()
+    }
+
+
 def study_runs(record: Record, path: Path) -> list[Path]:
     """The folders of a study's runs, wherever they lie."""
     pool = pool_of(record, path)

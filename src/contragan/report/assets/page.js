@@ -204,7 +204,7 @@
   // ---- sorting ------------------------------------------------------------------------------
   document.querySelectorAll(".sortable").forEach((table) => {
     const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+    heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => {
       const rising = head.getAttribute("aria-sort") !== "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", rising ? "ascending" : "descending");
@@ -217,4 +217,12 @@
       table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
     }));
   });
+
+  // ---- links to what is folded --------------------------------------------------------------
+  const unfold = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target instanceof HTMLDetailsElement) { target.open = true; target.scrollIntoView(); }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 })();
