@@ -52,6 +52,7 @@ def test_moments_of_a_device_without_float64(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_system_without_posix_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.setattr(sys, "platform", "win32")
     assert peak_memory(CPU) is None
     monkeypatch.undo()
     peak = peak_memory(CPU)

@@ -115,14 +115,13 @@ def commands(
     skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Print one shell line per run, for SLURM or anything else that starts commands."""
-    import shlex
-
+    from contragan.core.words import command_line
     from contragan.studies.prepare import prepare
 
     prepared = prepare(_request(name, scale, out, pool, data, seeds, skip_unreadable))
     prepared.write()
     for planned in prepared.runs:
-        print(shlex.join(["contragan", *prepared.command(planned)]))
+        print(command_line(["contragan", *prepared.command(planned)]))
 
 
 def _request(

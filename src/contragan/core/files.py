@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,10 @@ from contragan.core.errors import UserError
 
 MANY = 1000
 """Files above which a folder is not synced file by file."""
+
+PATIENCE = 5.0 if os.name == "nt" else 0.0
+"""Seconds to try again for: Windows replaces no file while somebody has it open, such as a study
+that looks how far a training is."""
 
 
 def expanded(path: Path) -> Path:
@@ -71,6 +76,17 @@ def writing_failed(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {error.strerror or error}")
 
 
+def _replace(source: Path, target: Path) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(0.05)
+
+
 @contextmanager
 def whole(
     path: Path, refusal: Callable[[Path, OSError], UserError] = writing_failed
@@ -97,8 +113,8 @@ def whole(
         sync(temporary)
         old = path.with_name(f"{temporary.name}.old")
         if path.is_dir():
-            os.replace(path, old)
-        os.replace(temporary, path)
+            _replace(path, old)
+        _replace(temporary, path)
         shutil.rmtree(old, ignore_errors=True)
         with suppress(OSError):  # some file systems cannot sync a folder
             sync(path.parent)
@@ -136,6 +152,7 @@ def check_writable(folder: Path, option: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all, in UTF-8 with ``\\n`` at the ends of its lines."""
     with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The same bytes on every system: a resumed file equals an uninterrupted one.
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -33,7 +33,7 @@ def _machine() -> int:
         ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
         return int(status.available)
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except OSError:
@@ -49,7 +49,10 @@ def _cgroups() -> list[int]:
     ):
         folder = Path("/sys/fs/cgroup")
         try:
-            rooms.append(int((folder / limit).read_text()) - int((folder / usage).read_text()))
+            rooms.append(
+                int((folder / limit).read_text(encoding="utf-8"))
+                - int((folder / usage).read_text(encoding="utf-8"))
+            )
         except (OSError, ValueError):  # no such group, or no limit
             continue
     return rooms

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 
 
@@ -45,6 +48,15 @@ def readable(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} B"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command to type in, for the shell of this system: that of Windows has no single quotes.
+
+    >>> command_line(["contragan", "sample", "runs/digits/0"])
+    'contragan sample runs/digits/0'
+    """
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def folded(name: str, width: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from contragan.core.cores import num_cores
 from contragan.core.errors import UserError
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
@@ -211,10 +211,3 @@ def _reason(error: Exception, path: str, content: bytes) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).replace(path, "").split()) or type(error).__name__
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -182,7 +183,7 @@ class _Reader:
 
     def _announce(self, indices: Labels) -> None:
         """Have the system fetch all rows at once, rather than a page whenever one is missing."""
-        if self._map is None or not hasattr(mmap, "MADV_WILLNEED"):
+        if self._map is None or sys.platform == "win32":
             return
         size = self._images[0].nbytes
         for start in (indices * size).tolist():

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from contragan.core.cache import IMAGES, make_cache
+from contragan.core.cores import num_cores
 from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.locking import lock
 from contragan.data.base import Block, Labels, Pixels, Rows, Source
-from contragan.data.file_source import num_cores
 from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
 from contragan.data.unreadable import UnreadableImages, told
@@ -125,7 +125,7 @@ def _refusal(cache: Path, error: OSError) -> UserError:
 
 def _open(folder: Path, num_classes: int) -> Store:
     try:
-        index: dict[str, Any] = json.loads((folder / "index.json").read_text())
+        index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         n, h, w, c = (int(size) for size in index["shape"])
         labels: Labels = np.load(folder / "labels.npy", allow_pickle=False)
         failures, notes, warnings = (

@@ -56,7 +56,7 @@ def _val(root: Path, wnids: Sequence[str]) -> list[list[ImageFile]]:
         raise UserError(f"{annotations} is missing; expected {LAYOUT}")
     files = {file.path.rpartition("/")[2]: file for file in images_in(root / "val" / "images")}
     classes: dict[str, list[ImageFile]] = {wnid: [] for wnid in wnids}
-    for number, line in enumerate(annotations.read_text().splitlines(), 1):
+    for number, line in enumerate(annotations.read_text(encoding="utf-8").splitlines(), 1):
         fields = line.split()
         if len(fields) < 2:
             raise UserError(f"{annotations}, line {number}: expected an image name and a wnid")

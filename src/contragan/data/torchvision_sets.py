@@ -274,7 +274,9 @@ class STL10Config(TorchvisionConfig):
         return [f"{folder}/{split}_X.bin", f"{folder}/{split}_y.bin", f"{folder}/class_names.txt"]
 
     def names(self, root: Path) -> Sequence[str]:
-        return tuple((root / "stl10_binary" / "class_names.txt").read_text().split())
+        return tuple(
+            (root / "stl10_binary" / "class_names.txt").read_text(encoding="utf-8").split()
+        )
 
     def download(self, root: Path, split: Split) -> None:
         from torchvision.datasets import STL10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from contragan.core.errors import UserError
 from contragan.core.pictures import labelled_grid
+from contragan.core.words import command_line
 from contragan.runs.between import Between, paths_between, rows_of
 from contragan.runs.model import Model
 
@@ -125,7 +125,7 @@ def command(model: Model, asked: Asked, device: str) -> str:
     words += ["--seed", str(asked.seed), "--out", asked.file_name]
     if device != "auto":
         words += ["--device", device]
-    return shlex.join(words)
+    return command_line(words)
 
 
 def _classes(names: Sequence[str], of: int) -> list[str]:

@@ -75,7 +75,7 @@ def save_checkpoint(
         (temporary / "trainer.pt").write_bytes(buffer.getvalue())
         digests = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
         manifest = {"iteration": trainer["iteration"], **facts, "sha256": digests}
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     write_text(folder / "last", path.name)
     return path
 
@@ -88,7 +88,7 @@ def mark_evaluated(checkpoint: Path, facts: dict[str, Any]) -> None:
 def evaluation_facts(checkpoint: Path) -> dict[str, Any] | None:
     """What :func:`mark_evaluated` noted; None where the evaluation was never finished."""
     try:
-        facts: dict[str, Any] = json.loads((checkpoint / EVALUATED).read_text())
+        facts: dict[str, Any] = json.loads((checkpoint / EVALUATED).read_text(encoding="utf-8"))
         return {name: facts[name] for name in ("best", "best_iteration", "extra")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -158,7 +158,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         DamagedCheckpoint: it cannot be read, or lacks one of these.
     """
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         manifest["sha256"] = dict(manifest["sha256"])
         manifest["class_names"], manifest["iteration"]
     except (OSError, ValueError, KeyError, TypeError) as error:

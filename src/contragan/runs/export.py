@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
+import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.fonts import illegible
 from contragan.core.pictures import FORMATS, draw_grid, to_pil
+from contragan.core.words import shortened
 from contragan.runs.between import (
     ROWS,
     STEPS,
@@ -35,6 +39,12 @@ MOST_IN_GRID = 4096
 
 SMALLEST_FILE = 4096
 """Bytes that a file takes on a usual disk, however small the image in it."""
+
+REFUSED = r'[<>:"/\\|?*\x00-\x1f]' if os.name == "nt" else r"[/\x00]"
+"""What a folder's name cannot have on this system."""
+
+ONE_CASE = sys.platform in {"win32", "darwin"}
+"""Whether this system takes ``A`` and ``a`` for one name."""
 
 
 def export_samples(
@@ -104,7 +114,7 @@ def export_samples(
         images = torch.cat(list(batches))
         draw_grid(images, labels, model.row_names, columns=columns, scale=scale).save(out)
     else:
-        _write_folder(model, labels, batches, out)
+        _write_folder(model, labels, batches, out, console)
     return said
 
 
@@ -162,15 +172,39 @@ def _shown(batches: Iterator[Tensor], total: int, console: Console) -> Iterator[
             progress("generating", done, total)
 
 
+def folder_names(names: Sequence[str]) -> list[str]:
+    """The folders of classes: names without what this system's folders cannot have, all different.
+
+    >>> folder_names(["cat", "fox/red", "fox_red"])
+    ['cat', 'fox_red-1', 'fox_red-2']
+    """
+    able = [re.sub(REFUSED, "_", name) for name in names]
+    able = [name.replace(".", "_") if name.strip(". ") == "" else name for name in able]
+    keys = [name.casefold() if ONE_CASE else name for name in able]
+    counts = Counter(keys)
+    return [
+        name if counts[key] == 1 else f"{name}-{label}"
+        for label, (key, name) in enumerate(zip(keys, able, strict=True))
+    ]
+
+
+def _say_renamed(renamed: Sequence[tuple[str, str]], console: Console) -> None:
+    pairs = [f"{name} in {folder}" for name, folder in renamed if name != folder]
+    if pairs:
+        note(console, f"note: folders cannot have the names of these classes: {shortened(pairs)}")
+
+
 def _write_folder(
-    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path
+    model: Model, labels: Int[Tensor, " N"], batches: Iterator[Tensor], out: Path, console: Console
 ) -> None:
     digits = max(6, math.ceil(math.log10(len(labels) + 1)))
+    names = folder_names(model.class_names)
+    drawn = torch.unique(labels).tolist()
+    _say_renamed([(model.class_names[label], names[label]) for label in drawn], console)
     with whole(out) as temporary:
-        folders = {}
-        for label in torch.unique(labels).tolist():
-            folders[label] = temporary / model.class_names[label].replace(os.sep, "_")
-            folders[label].mkdir(parents=True, exist_ok=True)
+        folders = {label: temporary / names[label] for label in drawn}
+        for folder in folders.values():
+            folder.mkdir(parents=True)
         index = 0
         for batch in batches:
             for image in batch:

@@ -66,13 +66,15 @@ class RunLock:
     def release(self) -> None:
         """Give it back; what was made for it and never used goes too."""
         if self._taken:
+            for name in (HOLDER, LOCK):
+                with suppress(OSError):  # Windows keeps a file that is locked: the release takes it
+                    (self.folder / name).unlink(missing_ok=True)
+        self._lock.release()
+        if self._taken and self._made:
             with suppress(OSError):
-                (self.folder / HOLDER).unlink(missing_ok=True)
-                (self.folder / LOCK).unlink(missing_ok=True)
-                if self._made and all(is_leftover(item.name) for item in self.folder.iterdir()):
+                if all(is_leftover(item.name) for item in self.folder.iterdir()):
                     shutil.rmtree(self.folder, ignore_errors=True)
         self._taken = False
-        self._lock.release()
         for path in reversed(self._made):
             with suppress(OSError):
                 path.rmdir()
@@ -108,7 +110,7 @@ def is_leftover(name: str) -> bool:
 def holder(folder: Path) -> dict[str, Any] | None:
     """Who says that it trains in a run's folder: ``process``, ``host`` and ``since``."""
     try:
-        facts = json.loads((folder / HOLDER).read_text())
+        facts = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         return {name: facts[name] for name in ("process", "host", "since")}
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -181,7 +181,7 @@ def open_run(path: Path) -> Run:
         what = "is not there" if not path.exists() else f"holds no run (no {RECIPE})"
         raise UserError(f"{path} {what}. Give the folder that `contragan train` wrote")
     try:
-        facts = json.loads((path / DATASET).read_text())
+        facts = json.loads((path / DATASET).read_text(encoding="utf-8"))
         dataset = DatasetFacts(
             name=facts["name"],
             class_names=tuple(facts["class_names"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contragan.core import parent
+from contragan.core.cores import num_cores
 from contragan.core.errors import UserError
 
 BAD_INPUT = 2
@@ -22,6 +23,10 @@ LAUNCHERS = {
     *("SLURM_PROCID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
 }
 """Variables by which a process finds others to train with; a study's run is one process alone."""
+
+
+OWN_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""What Windows has in place of sessions; it ignores ``start_new_session``."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class LocalPlace:
         self.slots = jobs or max(1, len(self._gpus))
         self._taken: dict[int, LocalHandle] = {}
         # Who sets the number of threads means it.
-        self.threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // self.slots))
+        self.threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, num_cores() // self.slots))
 
     def describe(self) -> str:
         threads = "1 thread" if self.threads == "1" else f"{self.threads} threads"
@@ -113,8 +118,8 @@ class LocalHandle:
 def spawn(words: Sequence[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start ``contragan`` with ``words``, its output added to ``log``; it stops with this process.
 
-    It has a session of its own: Ctrl-C in a terminal reaches whoever started it, who then asks it
-    to stop, once.
+    It has a session of its own, on Windows a process group: Ctrl-C in a terminal reaches whoever
+    started it, who then asks it to stop, once.
     """
     alone = {key: value for key, value in os.environ.items() if key not in LAUNCHERS}
     try:
@@ -129,16 +134,10 @@ def spawn(words: Sequence[str], log: Path, environment: dict[str, str]) -> subpr
                 stderr=subprocess.STDOUT,
                 env={**alone, **environment, parent.VARIABLE: "1", "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
+                creationflags=OWN_GROUP,
             )
     except OSError as error:
         raise UserError(f"cannot start {' '.join(words)}: {error}") from error
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

@@ -79,7 +79,7 @@ def page(results: Results, data: str, picture: str | None) -> str:
         f"{record.study.question}{source}",
         "",
         f"    {shlex.join(command)}",
-        f"    contragan study table {default_folder(record.name, record.scale)}",
+        f"    contragan study table {default_folder(record.name, record.scale).as_posix()}",
         "",
         f"Seeds {', '.join(map(str, seeds))}. Every run's scores: [{data}]({data}).",
         body[1].rstrip("\n"),

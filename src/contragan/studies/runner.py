@@ -167,7 +167,9 @@ class Runner:
             self._leave(run)
         elif run.attempts == 0 and self._given_up_elsewhere(run):
             self._release(run)
-            self._fail(run, failure_file(self.prepared.pool, run.name).read_text().strip())
+            self._fail(
+                run, failure_file(self.prepared.pool, run.name).read_text(encoding="utf-8").strip()
+            )
         else:
             self._start(run)
             return True

@@ -48,7 +48,9 @@ def state_of(pool: Path, run: RecordedRun) -> RunState:
     if is_locked(folder):
         return RunState("running", iteration)
     with suppress(OSError, UnicodeDecodeError):
-        return RunState("failed", iteration, failure_file(pool, run.name).read_text().strip())
+        return RunState(
+            "failed", iteration, failure_file(pool, run.name).read_text(encoding="utf-8").strip()
+        )
     return RunState("waiting", saved_iteration(folder))
 
 
@@ -60,14 +62,19 @@ def is_done(folder: Path, run: RecordedRun) -> bool:
         return True
     last = folder / "checkpoints" / f"step-{run.total_iterations:07d}" / "evaluated.json"
     with suppress(OSError, ValueError):
-        return isinstance(json.loads(last.read_text()), dict)
+        return isinstance(json.loads(last.read_text(encoding="utf-8")), dict)
     return False
 
 
 def saved_iteration(folder: Path) -> int:
     """The iteration of a run's last checkpoint; 0 where there is none."""
     with suppress(OSError, ValueError):
-        return int((folder / "checkpoints" / "last").read_text().strip().removeprefix("step-"))
+        return int(
+            (folder / "checkpoints" / "last")
+            .read_text(encoding="utf-8")
+            .strip()
+            .removeprefix("step-")
+        )
     return 0
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from contragan.core.errors import UserError
 from contragan.core.files import read_text
+from contragan.core.words import command_line
 from contragan.recipes.schema import parse_recipe
 from contragan.runs.run import RECIPE, checkpoint_at, open_run
 from contragan.training.setup import Request
@@ -55,4 +55,4 @@ def command_to_continue(request: Request) -> str:
             words += [f"--{option}", str(value)]
     if request.step != "eager":
         words += ["--step", request.step]
-    return shlex.join(words)
+    return command_line(words)

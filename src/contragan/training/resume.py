@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from contragan.core.console import note
 from contragan.core.errors import UserError
+from contragan.core.words import command_line
 from contragan.recipes.schema import Recipe
 from contragan.runs.checkpoint import checkpoints, first_whole, verify
 from contragan.runs.run import DatasetFacts, Run, is_free, is_run, open_run
@@ -111,7 +111,7 @@ def refuse_run(folder: Path, recipe: Recipe, seed: int, data: Path | None) -> No
         if not key.startswith(("description", "reference")):
             command += ["--set", f"{key}={json.dumps(_at(recipe.model_dump(mode='json'), key))}"]
     raise UserError(
-        f"{folder} holds this run already: go on with `{shlex.join(command)}`, or give another "
+        f"{folder} holds this run already: go on with `{command_line(command)}`, or give another "
         "--out"
     )
 

@@ -187,12 +187,17 @@ def logit_signals(logits: Mapping[str, Tensor], loss: AdversarialLoss) -> dict[s
         if loss.boundary is None:
             continue
         side = (loss.boundary - logit) if name == "generated" else (logit - loss.boundary)
-        signals[f"authenticity_{name}"] = float((side > 0).double().mean())
+        signals[f"authenticity_{name}"] = _share(side > 0)
         if name != "held_out":
             inner.append(side)
     if loss.margin is not None:
-        signals["saturated"] = float((torch.cat(inner) >= loss.margin).double().mean())
+        signals["saturated"] = _share(torch.cat(inner) >= loss.margin)
     return signals
+
+
+def _share(of: Tensor) -> float:
+    """The share of true values, on devices without float64 too."""
+    return int(of.count_nonzero()) / of.numel()
 
 
 def singular_values(network: nn.Module) -> dict[str, float]:
