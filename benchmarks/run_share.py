@@ -95,17 +95,18 @@ def parts(loop: Loop, config: TrainingConfig, repeats: int, scale: float) -> lis
     ]
 
 
-def images_a_second(extractor: FeatureExtractor, resolution: int, repeats: int) -> float:
-    images = torch.randint(0, 256, (64, 3, resolution, resolution), dtype=torch.uint8)
+def images_a_second(extractor: FeatureExtractor, height: int, width: int, repeats: int) -> float:
+    images = torch.randint(0, 256, (64, 3, height, width), dtype=torch.uint8)
     extractor(images)
     return 64 / seconds(lambda: extractor(images), repeats)
 
 
-def print_extractors(features: str, resolution: int, repeats: int) -> None:
+def print_extractors(features: str, height: int, width: int, repeats: int) -> None:
     """The recipe's extractor beside Inception, whose random weights take as long as its own."""
-    chosen = load_extractor(features, device="cpu", image_shape=(3, resolution, resolution))
+    chosen = load_extractor(features, device="cpu", image_shape=(3, height, width))
     for extractor in (chosen, inception_extractor(InceptionV3())):
-        print(f"{extractor.name}: {images_a_second(extractor, resolution, repeats):.1f} images/s")
+        rate = images_a_second(extractor, height, width, repeats)
+        print(f"{extractor.name}: {rate:.1f} images/s")
 
 
 def main() -> None:
@@ -154,7 +155,7 @@ def main() -> None:
         print(part.line(training))
     total = sum(part.seconds * part.count for part in found)
     print(f"together {100 * total / training:.2f}% of the iterations' time (scale {scale:g})")
-    print_extractors(recipe.evaluation.features, recipe.data.resolution, options.repeats)
+    print_extractors(recipe.evaluation.features, *recipe.data.image_shape[1:], options.repeats)
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, "
         f"Python {platform.python_version()}"

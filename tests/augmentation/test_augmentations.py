@@ -78,8 +78,8 @@ def test_cutout() -> None:
 
 
 @pytest.mark.parametrize("move", [blit, geometry])
-def test_resampling(move: Callable[[Chance, int], Tensor]) -> None:
-    matrix = move(Chance(COUNT, torch.tensor(1.0), draws()), SIDE)
+def test_resampling(move: Callable[[Chance, int, int], Tensor]) -> None:
+    matrix = move(Chance(COUNT, torch.tensor(1.0), draws()), SIDE, SIDE)
     expected = [slow.resampled(x, m) for x, m in zip(images(), matrix, strict=True)]
     assert not torch.allclose(matrix, torch.eye(3).expand(COUNT, 3, 3))
     out = resample(images(), matrix)
@@ -87,7 +87,7 @@ def test_resampling(move: Callable[[Chance, int], Tensor]) -> None:
 
 
 def test_blit_moves_whole_pixels() -> None:
-    matrix = blit(Chance(COUNT, torch.tensor(1.0), draws()), SIDE)
+    matrix = blit(Chance(COUNT, torch.tensor(1.0), draws()), SIDE, SIDE)
     out = resample(images(), matrix)
     values = images().flatten().unique()
     nearest = (out.flatten()[:, None] - values).abs().amin(1)
@@ -95,7 +95,7 @@ def test_blit_moves_whole_pixels() -> None:
 
 
 def test_colour_matrices() -> None:
-    matrix = color(Chance(400, torch.tensor(1.0), draws()), SIDE).double()
+    matrix = color(Chance(400, torch.tensor(1.0), draws())).double()
     grey = torch.tensor([0.5, 0.5, 0.5, 1.0], dtype=torch.float64)
     # A grey pixel stays grey: hue and saturation act on colour only.
     seen = (matrix @ grey)[:, :3]
@@ -110,7 +110,7 @@ def test_an_applied_share_follows_the_probability() -> None:
     chance = Chance(4000, torch.tensor(0.3), draws())
     applied = chance.gated(torch.ones(4000), 0.0).mean().item()
     assert applied == pytest.approx(0.3, abs=0.03)
-    rotated = geometry(Chance(4000, torch.tensor(0.3), draws()), SIDE)
+    rotated = geometry(Chance(4000, torch.tensor(0.3), draws()), SIDE, SIDE)
     # Either of two rotations, or a change of aspect around none: at least p of the images turn.
     share = (rotated[:, 0, 1].abs() > 1e-6).float().mean().item()
     assert share == pytest.approx(0.3, abs=0.03)
@@ -168,3 +168,44 @@ def test_the_state_goes_on_in_the_middle_of_an_interval() -> None:
             augmentation.adapt()
     torch.testing.assert_close(whole.state_dict(), second.state_dict(), rtol=0, atol=0)
     assert not math.isclose(whole.probability.item(), 0.5)
+
+
+def test_rotations_in_a_rectangle_keep_distances_in_pixels() -> None:
+    height, width = 8, 12
+    chance = Chance(200, torch.tensor(1.0), draws())
+    pixels = torch.tensor([width, height, 2.0]) / 2
+
+    def in_pixels(matrix: Tensor) -> Tensor:
+        return pixels[:, None] * matrix / pixels
+
+    turned = in_pixels(geometry(chance, height, width))[:, :2, :2]
+    # Scaling and a change of aspect are the only stretches: their product is the determinant.
+    one, other = torch.linalg.svdvals(turned).unbind(1)
+    square = Chance(200, torch.tensor(1.0), draws())
+    expected = torch.linalg.svdvals(geometry(square, SIDE, SIDE)[:, :2, :2])
+    torch.testing.assert_close(torch.stack([one, other], 1), expected, rtol=1e-4, atol=1e-4)
+    half_turns = in_pixels(blit(chance, height, width))[:, :2, :2]
+    signs = half_turns.diagonal(dim1=1, dim2=2)
+    torch.testing.assert_close(signs.abs(), torch.ones_like(signs), rtol=1e-5, atol=1e-5)
+    assert sorted(map(tuple, signs.sign().unique(dim=0).tolist())) == [
+        (-1, -1), (-1, 1), (1, -1), (1, 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "augmentation", [diff_augment("color", "translation", "cutout"), adaptive(1.0)]
+)
+def test_augmented_rectangles(augmentation: Augmentation) -> None:
+    x = (torch.rand(4, 3, 8, 12, generator=draws(1)) * 2 - 1).requires_grad_()
+    out = augmentation(x, draws())
+    assert out.shape == x.shape
+    out.square().sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+
+
+def test_blit_moves_whole_pixels_of_a_rectangle() -> None:
+    x = images().repeat(1, 1, 1, 2)
+    out = resample(x, blit(Chance(COUNT, torch.tensor(1.0), draws()), SIDE, 2 * SIDE))
+    nearest = (out.flatten()[:, None] - x.flatten().unique()).abs().amin(1)
+    torch.testing.assert_close(nearest, torch.zeros_like(nearest), atol=1e-4, rtol=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contragan.core.resolution import Rectangle
 from contragan.data.preprocess import Preprocess, TooSmall
 
 
@@ -113,6 +114,56 @@ def test_stretching_keeps_all_of_an_image_distorted() -> None:
     assert stretch(_halves(16, 64)).shape == (16, 16, 3)
     with pytest.raises(TooSmall):
         stretch(_halves(64, 15))
+
+
+PORTRAIT = Rectangle(12, 16)
+
+
+def test_a_rectangle_is_cropped_from_the_middle() -> None:
+    crop = Preprocess(PORTRAIT, 3, enlarges=False)
+    wide, high = gradient(40, 32), gradient(24, 48)
+    for image, box in ((wide, (8, 0, 32, 32)), (high, (0, 8, 24, 40))):
+        expected = image.crop(box).resize((12, 16), Image.Resampling.LANCZOS)
+        np.testing.assert_array_equal(crop(image), np.asarray(expected))
+    same = gradient(12, 16)
+    np.testing.assert_array_equal(crop(same), np.asarray(same))
+    assert crop.remarks(_halves(60, 80)) == ()
+    assert crop.remarks(_halves(80, 60)) == ("lost a third or more in the crop to 12 x 16",)
+    for width, height in ((11, 40), (40, 15)):
+        with pytest.raises(TooSmall, match=f"{width} x {height} pixels"):
+            crop(gradient(width, height))
+    assert "resolution=12x16 " in crop.key
+    assert "resolution=16 " in Preprocess(16, 3, enlarges=False).key
+
+
+def test_a_rectangle_is_padded_or_stretched() -> None:
+    pad = Preprocess(PORTRAIT, 3, enlarges=False, background="#00ff00", fit="pad")
+    found = pad(_halves(48, 32))
+    assert found.shape == (16, 12, 3)
+    np.testing.assert_array_equal(found[[0, 3, 12, 15]], np.full((4, 12, 3), (0, 255, 0)))
+    np.testing.assert_array_equal(found[4:12, :3], np.full((8, 3, 3), (200, 0, 0)))
+    assert pad(_halves(12, 2)).shape == (16, 12, 3)
+    with pytest.raises(TooSmall):
+        pad(_halves(11, 15))
+    assert pad.remarks(_halves(48, 32)) == ("padded with data.background to 12 x 16",)
+    assert pad.remarks(_halves(48, 64)) == ()
+    stretch = Preprocess(PORTRAIT, 3, enlarges=True, fit="stretch")
+    expected = _halves(48, 32).resize((12, 16), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(stretch(_halves(48, 32)), np.asarray(expected))
+    assert stretch.remarks(_halves(48, 15)) == ("stretched to 12 x 16", "enlarged to 12 x 16")
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "tiff", "png"])
+def test_a_photo_on_its_side_is_remarked_on_as_it_is_shown(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a portrait, as a camera on its side stores it
+    buffer = io.BytesIO()
+    _halves(64, 48).save(buffer, kind, exif=exif)
+    crop = Preprocess(PORTRAIT, 3, enlarges=False)
+    with Image.open(buffer) as image:
+        assert crop.remarks(image) == ()
+        top = crop(image)[:7].reshape(-1, 3).mean(0)
+    np.testing.assert_allclose(top, (200, 0, 0), atol=8)
 
 
 def test_what_is_lost_or_enlarged_is_told() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from contragan.core.resolution import Resolution
 from contragan.models import (
     Generator,
     GeneratorConfig,
@@ -63,7 +64,11 @@ def trunk_config() -> Callable[..., TrunkConfig]:
 @pytest.fixture
 def new_generator() -> Callable[..., Generator]:
     def build(
-        kind: str, resolution: int = 32, channels_out: int = 3, classes: int = 5, **changes: Any
+        kind: str,
+        resolution: Resolution = 32,
+        channels_out: int = 3,
+        classes: int = 5,
+        **changes: Any,
     ) -> Generator:
         config = _generator_config(kind, **changes)
         return build_generator(
@@ -75,7 +80,9 @@ def new_generator() -> Callable[..., Generator]:
 
 @pytest.fixture
 def new_trunk() -> Callable[..., Trunk]:
-    def build(kind: str, resolution: int = 32, channels_in: int = 3, **changes: Any) -> Trunk:
+    def build(
+        kind: str, resolution: Resolution = 32, channels_in: int = 3, **changes: Any
+    ) -> Trunk:
         config = _trunk_config(kind, **changes)
         return build_trunk(config, resolution=resolution, image_channels=channels_in)
 

@@ -63,7 +63,7 @@ def test_number_of_parameters_of_the_unconditional_biggan() -> None:
 
 class RandomImages:
     def __init__(self, recipe: Recipe) -> None:
-        self.shape = (recipe.data.channels, recipe.data.resolution, recipe.data.resolution)
+        self.shape = recipe.data.image_shape
 
     def batch(self, position: int, count: int) -> Batch:
         random = random_generator(torch.device("cpu"), position, "image")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from contragan.core.resolution import Rectangle
+from contragan.models.base import start
 from contragan.recipes.schema import load_recipe
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
@@ -18,14 +20,21 @@ def test_documented_settings_of_a_size(line: str) -> None:
     size = recipe.data.resolution
     assert f"={size} " in f"{line} "
     generator, trunk = recipe.generator, recipe.discriminator
-    start = size >> (size.bit_length() - 3)
+    side = max(recipe.data.image_shape[1:])
     found = (
-        start << generator.attention_after_block,  # type: ignore[attr-defined]
-        size >> trunk.attention_after_block,  # type: ignore[attr-defined]
+        max(start(size)) << generator.attention_after_block,  # type: ignore[attr-defined]
+        side >> trunk.attention_after_block,  # type: ignore[attr-defined]
     )
-    expected = {96: (48, 48), 192: (96, 96), 256: (64, 64), 512: (64, 64)}
+    expected = {
+        96: (48, 48),
+        192: (96, 96),
+        256: (64, 64),
+        512: (64, 64),
+        Rectangle(48, 64): (32, 32),
+        Rectangle(96, 128): (64, 64),
+    }
     assert found == expected[size]
 
 
 def test_the_page_shows_settings() -> None:
-    assert len(LINES) == 4
+    assert len(LINES) == 6

@@ -58,7 +58,7 @@ def test_each_way_is_a_recipe_that_takes_less_time(
         assert all(way.seconds <= TOO_LONG for way in ways)
     if days == 200:
         assert f"generator.channels={max(16, recipe.generator.channels // 4)}" in ways[1].settings  # type: ignore[attr-defined]
-        size = recipe.data.resolution
+        size = recipe.data.image_shape[1]
         smallest = size // 2 if size == 32 else max(32, size // 4)
         assert f"data.resolution={smallest}" in ways[2].settings
 

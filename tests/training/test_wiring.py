@@ -154,6 +154,6 @@ def test_the_log_holds_the_means_of_the_steps_terms(
 
 
 def test_grids_of_large_images_show_fewer() -> None:
-    assert [grid_shape(side) for side in (16, 128, 192, 256, 512)] == [
+    assert [grid_shape(side, side) for side in (16, 128, 192, 256, 512)] == [
         (20, 10), (20, 10), (13, 6), (10, 5), (5, 4),
     ]  # fmt: skip

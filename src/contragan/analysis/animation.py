@@ -48,7 +48,7 @@ def frames(interpolation: Interpolation) -> list[Image.Image]:
 
 def _scale(rows: np.ndarray) -> int:
     """The factor by which images are enlarged, to about 64 pixels."""
-    return max(1, 64 // int(rows.shape[-1]))
+    return max(1, 64 // int(max(rows.shape[-2:])))
 
 
 def save_moving(interpolation: Interpolation, path: Path) -> None:

@@ -37,16 +37,21 @@ _GAP = 0.06
 
 
 def montage(images: Cells) -> NDArray[np.uint8]:
-    """One picture (height, width, 3) of rows of images, each cell a square of equal size."""
-    rows, columns, channels, side = images.shape[:4]
+    """One picture (height, width, 3) of rows of images, each cell a square of equal size.
+
+    An image whose sides differ lies in the middle of its cell, on white.
+    """
+    rows, columns, channels, height, width = images.shape
+    side = max(height, width)
     scale = max(1, -(-_FINE // side))
     gap = max(1, round(_GAP * side * scale))
     cell = side * scale + gap
     page = np.full((rows * cell, columns * cell, 3), 255, dtype=np.uint8)
     for (row, column), _ in np.ndenumerate(images[:, :, 0, 0, 0]):
         pixels = images[row, column].transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
-        top, left = row * cell + gap // 2, column * cell + gap // 2
-        page[top : top + side * scale, left : left + side * scale] = pixels
+        top = row * cell + gap // 2 + (side - height) * scale // 2
+        left = column * cell + gap // 2 + (side - width) * scale // 2
+        page[top : top + height * scale, left : left + width * scale] = pixels
     assert channels in {1, 3}
     return page
 
@@ -77,7 +82,7 @@ def add_montage(
     panel.imshow(
         montage(images),
         extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
-        interpolation="nearest" if images.shape[-1] <= _SMALL else "auto",
+        interpolation="nearest" if max(images.shape[-2:]) <= _SMALL else "auto",
         aspect="auto",
     )
     panel.set_xticks([])

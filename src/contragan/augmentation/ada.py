@@ -30,7 +30,8 @@ class AdaptiveConfig(AugmentationSettings):
 
     kind: Literal["ada"]
     groups: tuple[Group, ...] = Field(min_length=1)
-    """Kinds of transformation: blit (mirroring, quarter turns, shifts), geometry, color."""
+    """Kinds of transformation: blit (mirroring, quarter turns, shifts), geometry, color. Images
+    whose sides differ get half turns instead of quarter turns."""
     target: float = Field(gt=0, lt=1)
     """The overfitting, mean sign of D's logits on real images, that the probability is steered
     to."""
@@ -65,16 +66,16 @@ class AdaptiveAugmentation(Augmentation):
 
     def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
         chance = Chance(len(images), self.probability, random)
-        side = images.shape[-1]
+        height, width = images.shape[-2:]
         moves = {"blit": blit, "geometry": geometry}
-        chosen = [moves[name](chance, side) for name in self.config.groups if name in moves]
+        chosen = [moves[n](chance, height, width) for n in self.config.groups if n in moves]
         if chosen:
             matrix = chosen[0]
             for further in chosen[1:]:
                 matrix = matrix @ further
             images = resample(images, matrix)
         if "color" in self.config.groups:
-            images = recolor(images, color(chance, side))
+            images = recolor(images, color(chance))
         return images
 
     @torch.no_grad()

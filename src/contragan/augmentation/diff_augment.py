@@ -31,7 +31,8 @@ class DiffAugment(Augmentation):
 
     Colour adds up to +-0.5 of brightness, scales the distance from the pixel's mean over channels
     by [0, 2) and from the image's mean by [0.5, 1.5). Translation moves by up to 1/8 of the side,
-    0 (mid-grey) moving in. Cutout blanks a square of half the side around a random pixel.
+    0 (mid-grey) moving in. Cutout blanks a square of half the side around a random pixel, of a
+    rectangle half of each side.
 
     Source: Zhao et al. 2020 (DiffAugment), Sec. 3.2 and Appendix.
     """
@@ -74,7 +75,7 @@ def _moved(count: int, side: int, random: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, random: torch.Generator) -> Tensor:
-    """A square of half the side around a random pixel becomes 0, cut off at the border."""
+    """Half of each side around a random pixel becomes 0, cut off at the border."""
     count, _, height, width = images.shape
     rows, columns = (_cut(count, side, random) for side in (height, width))
     hole = rows[:, None, :, None] & columns[:, None, None, :]

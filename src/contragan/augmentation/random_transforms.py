@@ -46,25 +46,35 @@ def _scaling(x: Tensor, y: Tensor) -> Tensor:
     return _matrices([[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, 1.0]], x)
 
 
-def _rotation(angle: Tensor) -> Tensor:
+def _rotation(angle: Tensor, height: int, width: int) -> Tensor:
+    """By ``angle`` in pixels, which in a rectangle are not as wide as high in these coordinates."""
     c, s = angle.cos(), angle.sin()
-    return _matrices([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], angle)
+    down, across = width / height, height / width
+    return _matrices([[c, -s * across, 0.0], [s * down, c, 0.0], [0.0, 0.0, 1.0]], angle)
 
 
 def _translation(x: Tensor, y: Tensor) -> Tensor:
     return _matrices([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]], x)
 
 
-def blit(chance: Chance, side: int) -> Tensor:
-    """Mirroring, quarter turns and whole-pixel shifts of up to 1/8 of the side."""
+def blit(chance: Chance, height: int, width: int) -> Tensor:
+    """Mirroring, quarter turns and whole-pixel shifts of up to 1/8 of the side.
+
+    A quarter turn does not fit in a rectangle, which makes half turns only.
+    """
     mirror = chance.gated(1 - 2 * (chance.uniform() * 2).floor(), 1.0)
-    turn = chance.gated((chance.uniform() * 4).floor(), 0.0) * (math.pi / 2)
+    turns = 4 if height == width else 2
+    turn = chance.gated((chance.uniform() * turns).floor(), 0.0) * (2 * math.pi / turns)
     gate = chance.gated(torch.ones_like(mirror), 0.0)
-    x, y = (2 / side * ((chance.uniform() * 2 - 1) * side / 8).round() * gate for _ in range(2))
-    return _scaling(mirror, torch.ones_like(mirror)) @ _rotation(turn) @ _translation(x, y)
+    x, y = (
+        2 / side * ((chance.uniform() * 2 - 1) * side / 8).round() * gate
+        for side in (width, height)
+    )
+    rotation = _rotation(turn, height, width)
+    return _scaling(mirror, torch.ones_like(mirror)) @ rotation @ _translation(x, y)
 
 
-def geometry(chance: Chance, side: int) -> Tensor:
+def geometry(chance: Chance, height: int, width: int) -> Tensor:
     """Scaling, two rotations around a change of aspect, and shifts of any size."""
     # Two rotations take place: each with the probability that makes "either" equal p.
     either = 1 - (1 - chance.probability).sqrt()
@@ -76,9 +86,9 @@ def geometry(chance: Chance, side: int) -> Tensor:
     x, y = (0.25 * chance.normal() * gate for _ in range(2))
     return (
         _scaling(1 / size, 1 / size)
-        @ _rotation(before)
+        @ _rotation(before, height, width)
         @ _scaling(1 / aspect, aspect)
-        @ _rotation(after)
+        @ _rotation(after, height, width)
         @ _translation(x, y)
     )
 
@@ -93,7 +103,7 @@ def resample(images: Tensor, transform: Tensor) -> Tensor:
     return F.grid_sample(images, grid, "bilinear", "reflection", align_corners=False)
 
 
-def color(chance: Chance, side: int) -> Tensor:
+def color(chance: Chance) -> Tensor:
     """Brightness, contrast, inverted lightness, hue and saturation: (B, 4, 4)."""
     brightness = chance.gated(0.2 * chance.normal(), 0.0)
     contrast = chance.gated((0.5 * chance.normal()).exp2(), 1.0)

@@ -56,8 +56,8 @@ def synthetic(recipe: Recipe, num_classes: int) -> ImageDataset:
     data: DataConfig = recipe.data
     random = np.random.default_rng(0)
     count = max(synthetic_count(recipe), num_classes)
-    side = data.resolution
-    images = random.integers(0, 256, (count, side, side, data.channels), dtype=np.uint8)
+    channels, height, width = data.image_shape
+    images = random.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
     names = tuple(str(index) for index in range(num_classes))
     labels = np.arange(count, dtype=np.int64) % num_classes
     return ImageDataset(images, labels, names, "synthetic", "synthetic images", "train")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import torch
@@ -257,7 +258,7 @@ def set_up(request: BenchRequest, console: Console) -> tuple[Setup, int]:
         note(console, "note: this machine has no bf16 arithmetic of its own, measuring in fp32")
     num_classes = len(recipe.data.classes or ()) or CLASSES.get(recipe.data.kind, 10)
     if request.data is None:
-        pixels = synthetic_count(recipe) * recipe.data.channels * recipe.data.resolution**2
+        pixels = synthetic_count(recipe) * prod(recipe.data.image_shape)
         estimate = check_memory(recipe, num_classes, device, pixels)
         dataset = synthetic(recipe, num_classes)
     else:

@@ -58,7 +58,7 @@ def estimate_memory(recipe: Recipe, num_classes: int) -> MemoryEstimate:
     for network in (gan.generator, gan.discriminator):
         set_plain(network)
     parameters = sum(weight_bytes(network) for network in (gan.generator, gan.discriminator))
-    shape = (recipe.data.channels, recipe.data.resolution, recipe.data.resolution)
+    shape = recipe.data.image_shape
 
     def discriminator_step(count: int) -> None:
         for _ in ("real", "generated"):

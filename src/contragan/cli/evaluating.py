@@ -109,11 +109,11 @@ Ema = Annotated[
 ]
 
 Resolution = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        min=8,
         metavar="PIXELS",
-        help="Crop both sets of images to squares and resize them to this side, as training does.",
+        help="Crop both sets of images to squares and resize them to this side, as training does; "
+        "to rectangles with WIDTHxHEIGHT, such as 48x64.",
     ),
 ]
 Background = Annotated[
@@ -128,7 +128,7 @@ Fit = Annotated[
     Literal["crop", "pad", "stretch"],
     typer.Option(
         metavar="KIND",
-        help="With --resolution: crop to the central square, pad to a square, or stretch.",
+        help="With --resolution: crop to the central part of that shape, pad to it, or stretch.",
     ),
 ]
 Enlarge = Annotated[

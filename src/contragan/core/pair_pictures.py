@@ -13,7 +13,7 @@ from contragan.core.fonts import font_for
 from contragan.core.pictures import BACKGROUND, FAINT, Picture, Text, enlarged
 
 CELL, GAP, CAPTION, BETWEEN, TITLE = 96, 6, 34, 26, 66
-"""Pixels: the least side of an image, between images, below them, between groups, on top."""
+"""Pixels: the least longer side of an image, between images, below them, between groups, on top."""
 
 PER_ROW = 8
 """Images in a row, training images among them."""
@@ -39,8 +39,10 @@ def draw_pairs(pairs: ClosestPairs, measured: str = "in features") -> Picture:
     Under the images stand their classes, and the distances under the generated ones. Training
     images with equal pixels count as one. ``measured`` says what the distances are.
     """
-    cell = max(CELL // pairs.training.shape[-1], 1) * pairs.training.shape[-1]
-    places, width, height = _layout(_groups(pairs), cell)
+    sides = pairs.training.shape[-2:]
+    scale = max(CELL // max(sides), 1)
+    high, wide = (side * scale for side in sides)
+    places, width, height = _layout(_groups(pairs), wide, high)
     pixels = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(pixels)
     texts = [
@@ -57,13 +59,13 @@ def draw_pairs(pairs: ClosestPairs, measured: str = "in features") -> Picture:
     for index, is_training, x, y in places:
         source = pairs.training if is_training else pairs.generated
         names = pairs.training_names if is_training else pairs.generated_names
-        pixels.paste(enlarged(torch.from_numpy(source[index].copy()), cell), (x, y))
+        pixels.paste(enlarged(torch.from_numpy(source[index].copy()), scale), (x, y))
         if is_training:
-            draw.rectangle((x - 3, y - 3, x + cell + 2, y + cell + 2), outline=FAINT, width=2)
-        middle = x + cell / 2
+            draw.rectangle((x - 3, y - 3, x + wide + 2, y + high + 2), outline=FAINT, width=2)
+        middle = x + wide / 2
         if names is not None:
-            texts.append(Text(middle, y + cell + 5, _fitted(names[index], cell), 12, "ma"))
-        below = y + cell + (5 if names is None else 20)
+            texts.append(Text(middle, y + high + 5, _fitted(names[index], wide), 12, "ma"))
+        below = y + high + (5 if names is None else 20)
         said = "training" if is_training else f"{pairs.distances[index]:.3g}"
         texts.append(Text(middle, below, said, 11, "ma", FAINT))
     return Picture(pixels, tuple(texts))
@@ -78,29 +80,29 @@ def _groups(pairs: ClosestPairs) -> list[list[int]]:
 
 
 def _layout(
-    groups: list[list[int]], cell: int
+    groups: list[list[int]], wide: int, high: int
 ) -> tuple[list[tuple[int, bool, int, int]], int, int]:
     """(pair, whether its training image, x, y) of every image, and the picture's size.
 
     A group that does not fit in what is left of a row begins the next; one that is longer than a
     row goes on below.
     """
-    step, width = cell + GAP, PER_ROW * (cell + GAP) + BETWEEN * (PER_ROW // 2)
+    step, width = wide + GAP, PER_ROW * (wide + GAP) + BETWEEN * (PER_ROW // 2)
     places: list[tuple[int, bool, int, int]] = []
     x, y, right = GAP, TITLE, 0
     for group in groups:
         images = [(group[0], True), *((index, False) for index in group)]
         if x > GAP and x + len(images) * step > width:
-            x, y = GAP, y + cell + CAPTION + GAP
+            x, y = GAP, y + high + CAPTION + GAP
         for position, (index, is_training) in enumerate(images):
             if position and x + step > width:
-                x, y = GAP + step, y + cell + CAPTION + GAP  # below the first generated image
+                x, y = GAP + step, y + high + CAPTION + GAP  # below the first generated image
             places.append((index, is_training, x, y))
             x += step
             right = max(right, x)
         x += BETWEEN
     least = 470  # as wide as the title
-    return places, max(right, least), y + cell + CAPTION
+    return places, max(right, least), y + high + CAPTION
 
 
 def _fitted(name: str, width: int, size: int = 12) -> str:

@@ -98,9 +98,11 @@ def to_pil(image: UInt8[Tensor, "C H W"]) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def enlarged(image: UInt8[Tensor, "C H W"], side: int) -> Image.Image:
-    """A uint8 image of ``side`` x ``side`` pixels, each of its own becoming a square."""
-    return to_pil(image).resize((side, side), Image.Resampling.NEAREST)
+def enlarged(image: UInt8[Tensor, "C H W"], scale: int) -> Image.Image:
+    """A uint8 image in which each pixel has become a square of ``scale`` pixels a side."""
+    picture = to_pil(image)
+    size = (picture.width * scale, picture.height * scale)
+    return picture.resize(size, Image.Resampling.NEAREST)
 
 
 def labelled_grid(
@@ -127,21 +129,21 @@ def draw_grid(
 
     More than ``columns`` images of a class continue in further rows, by default in as few as hold
     16 each. ``scale`` is a whole factor that images are enlarged by, by default so that they
-    have 48 pixels a side.
+    have 48 pixels on the longer side.
 
     Raises:
         UserError: the picture would be too large.
     """
-    side = images.shape[-1]
-    scale = max(1, 48 // side) if scale is None else scale
-    cell = side * scale
+    height, width = images.shape[-2:]
+    scale = max(1, 48 // max(height, width)) if scale is None else scale
+    height, width = height * scale, width * scale
     rows = _rows(labels, columns)
     across = max(len(row) for _, row in rows)
-    size = max(12, min(18, cell // 3))
-    pitch = max(cell, size + 4) + GAP
+    size = max(12, min(18, height // 3))
+    pitch = max(height, size + 4) + GAP
     titles = {label: _title(label, class_names[label], size) for label, _ in rows}
     margin = max(round(font.getlength(text)) for text, font in titles.values()) + 16
-    extent = (margin + across * (cell + GAP), len(rows) * pitch + GAP)
+    extent = (margin + across * (width + GAP), len(rows) * pitch + GAP)
     if max(extent) > LARGEST_SIDE:
         raise UserError(
             f"the grid would have {extent[0]:,} x {extent[1]:,} pixels, more than {LARGEST_SIDE:,} "
@@ -153,10 +155,10 @@ def draw_grid(
     for y, (label, row) in enumerate(rows):
         top = GAP + y * pitch
         if label not in named:  # a class that goes on in further rows is named once
-            texts.append(Text(8, top + cell / 2, titles[label][0], size))
+            texts.append(Text(8, top + height / 2, titles[label][0], size))
             named.add(label)
         for x, index in enumerate(row):
-            pixels.paste(enlarged(images[index], cell), (margin + x * (cell + GAP), top))
+            pixels.paste(enlarged(images[index], scale), (margin + x * (width + GAP), top))
     return Picture(pixels, tuple(texts))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from contragan.core.config import Config
+from contragan.core.resolution import ResolutionSetting, height_width
 from contragan.data.preprocess import Preprocess
 
 Split = Literal["train", "test"]
@@ -105,9 +106,11 @@ class Source(Protocol):
 class DatasetConfig(Config, ABC):
     """Settings that every data set has."""
 
-    resolution: Annotated[int, Field(ge=8, le=1024)]
+    resolution: ResolutionSetting
     """Side of the images in pixels: their central square is cut out and resized. The built-in
-    networks make 4, 5, 6 or 7 times a power of two, from 16 to 512."""
+    networks make 4, 5, 6 or 7 times a power of two, from 16 to 512. Or a rectangle as
+    WIDTHxHEIGHT, such as 48x64: the shorter side as before, the longer one a multiple of the same
+    power of two."""
     channels: Literal[1, 3]
     """3 for colour, 1 for grey."""
     horizontal_flip: bool
@@ -131,6 +134,11 @@ class DatasetConfig(Config, ABC):
         if classes is not None and len(set(classes)) < len(classes):
             raise ValueError("names a class twice")
         return classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        return self.channels, *height_width(self.resolution)
 
     @property
     def preprocess(self) -> Preprocess:

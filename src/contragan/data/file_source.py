@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from contragan.core.cores import num_cores
 from contragan.core.errors import UserError
+from contragan.core.resolution import height_width
 from contragan.data.base import Block, Labels, Pixels, Rows
 from contragan.data.files import ImageFile
 from contragan.data.formats import (
@@ -142,8 +143,8 @@ class FileRows:
 
     def _stack(self, images: list[Pixels]) -> Pixels:
         if not images:
-            side, channels = self.preprocess.resolution or 0, self.preprocess.channels or 3
-            return np.empty((0, side, side, channels), np.uint8)
+            sides, channels = self.preprocess.resolution or 0, self.preprocess.channels or 3
+            return np.empty((0, *height_width(sides), channels), np.uint8)
         channels = max(image.shape[2] for image in images)
         if all(image.shape[2] == channels for image in images):
             return np.stack(images)

@@ -14,6 +14,7 @@ import numpy as np
 from contragan.core.cache import cache_folder, make_cache
 from contragan.core.errors import UserError
 from contragan.core.memory import available_memory, fits_in_memory
+from contragan.core.resolution import Resolution, read_resolution, spelled
 from contragan.data.arrays import ArrayRows, PreprocessedRows
 from contragan.data.base import ImageDataset, Labels, Pixels, Rows
 from contragan.data.file_source import FileRows, FileSource, unlike
@@ -46,7 +47,7 @@ class Reading:
     of :class:`~contragan.data.preprocess.Preprocess`.
     """
 
-    resolution: int | None = None
+    resolution: Resolution | None = None
     background: str = BACKGROUND
     value_range: Range | None = None
     skip_unreadable: bool = False
@@ -70,14 +71,14 @@ class Reading:
         size = "as they are"
         if self.resolution is not None:
             fit = {"crop": "centre crop", "pad": "padded", "stretch": "stretched"}[self.fit]
-            size = f"{fit}, Lanczos to {self.resolution} x {self.resolution}"
+            size = f"{fit}, Lanczos to {spelled(self.resolution)}"
             size += ", smaller images enlarged" if self.enlarge else ""
         value_range = "auto" if self.value_range is None else list(self.value_range)
         return {"size": size, "background": self.background, "value_range": value_range}
 
 
 def make_reading(
-    resolution: int | None,
+    resolution: int | str | None,
     background: str | None,
     value_range: str | None,
     skip_unreadable: bool,
@@ -87,11 +88,16 @@ def make_reading(
     """A reading from what a user typed, ``value_range`` as LOW,HIGH.
 
     Raises:
-        UserError: a background that is not a colour, a range that is not two rising numbers, or a
-            way to resize without a resolution.
+        UserError: a resolution that is neither a number nor WIDTHxHEIGHT, a background that is not
+            a colour, a range that is not two rising numbers, or a way to resize without a
+            resolution.
     """
     if resolution is None and (enlarge or fit != "crop"):
         raise UserError("--fit and --enlarge say how images are resized: give --resolution R too")
+    try:
+        size = None if resolution is None else read_resolution(str(resolution))
+    except ValueError as error:
+        raise UserError(f"--resolution {resolution}: {error}") from error
     colour = BACKGROUND if background is None else background
     try:
         known_colour(colour)
@@ -106,7 +112,7 @@ def make_reading(
         if not low < high:
             raise UserError(f"--value-range {value_range}: write LOW,HIGH, such as 0,4095")
         bounds = low, high
-    return Reading(resolution, colour, bounds, skip_unreadable, fit, enlarge)
+    return Reading(size, colour, bounds, skip_unreadable, fit, enlarge)
 
 
 def load_image_set(

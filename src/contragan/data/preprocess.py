@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from contragan.core.resolution import Resolution, height_width, spelled
 from contragan.data.value_range import (
     Range,
     Ranges,
@@ -30,7 +31,8 @@ BACKGROUND = "white"
 """What transparent images lie over: drawings and icons are dark more often than light."""
 
 Fit = Literal["crop", "pad", "stretch"]
-"""How an image becomes a square: its central square, all of it with a border, or distorted."""
+"""How an image gets the shape of the resolution: its central part of that shape, all of it with a
+border, or all of it, distorted."""
 
 CUT_MUCH = 1 / 3
 """Share of an image that a crop takes away from which it is told of."""
@@ -45,6 +47,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = {5, 6, 7, 8}
 _GREY = {"1", "L"}
 
 
@@ -58,7 +61,7 @@ def known_colour(name: str) -> str:
 
 
 class TooSmall(ValueError):
-    """An image is below the resolution: its shorter side, or with ``pad`` its longer one."""
+    """An image is below the resolution: on one side, or with ``pad`` on both."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,19 @@ class Preprocess:
 
     An image is turned upright by its EXIF orientation; values above 8 bits are scaled to 0 to 255;
     transparency is laid over ``background``, a colour by name or as #rrggbb. Then ``fit``: crop is
-    the paper's square centre crop, whose side is the image's shorter side; pad keeps all of the
-    image and fills the square with ``background``; stretch gives both sides the same length. And an
-    antialiased resize to ``resolution``: Lanczos over the whole footprint of an output pixel.
-    Smaller images are enlarged (bicubic) where ``enlarges`` is true, and refused where it is not.
-    An image that already has the size keeps its pixels; with ``resolution`` None all keep their
-    size.
+    the paper's centre crop, the largest part of the resolution's shape (of a square, its side is
+    the image's shorter side); pad keeps all of the image and fills the rest with ``background``;
+    stretch distorts it. And an antialiased resize to ``resolution``: Lanczos over the whole
+    footprint of an output pixel. Smaller images are enlarged (bicubic) where ``enlarges`` is true,
+    and refused where it is not. An image that already has the size keeps its pixels; with
+    ``resolution`` None all keep their size.
 
     ``channels`` None keeps grey images grey. ``value_range`` are the values above 8 bits that
     become 0 and 255; None leaves it to ``ranges``, decided from the whole data set, which None
     leaves to each image alone.
     """
 
-    resolution: int | None
+    resolution: Resolution | None
     channels: int | None
     enlarges: bool
     background: str = BACKGROUND
@@ -101,7 +104,7 @@ class Preprocess:
         """``image`` as an (H, W, C) uint8 array.
 
         Raises:
-            TooSmall: the shorter side is below the resolution and ``enlarges`` is false.
+            TooSmall: the image is below the resolution and ``enlarges`` is false.
         """
         pixels = self._resized(self._coloured(self._upright(image)))
         array = np.asarray(pixels)
@@ -119,20 +122,29 @@ class Preprocess:
         if getattr(image, "is_animated", False) and image.format not in {"MPO", "PSD"}:
             found.append("with several frames: the first is used")
         if self.resolution is not None:
-            found += self._of_size(image.width, image.height)
+            found += self._of_size(self.resolution, *upright_size(image))
         return tuple(found)
 
-    def _of_size(self, width: int, height: int) -> list[str]:
+    def _of_size(self, resolution: Resolution, width: int, height: int) -> list[str]:
         found = []
-        if self.fit == "crop" and min(width, height) <= (1 - CUT_MUCH) * max(width, height):
-            found.append("lost a third or more in the crop to a square")
-        if self.fit != "crop" and width != height:
+        rows, columns = height_width(resolution)
+        shape = "a square" if rows == columns else spelled(resolution)
+        # Both sides in units of the resolution's, times the same number.
+        wide, high = width * rows, height * columns
+        if self.fit == "crop" and min(wide, high) <= (1 - CUT_MUCH) * max(wide, high):
+            found.append(f"lost a third or more in the crop to {shape}")
+        if self.fit != "crop" and wide != high:
             done = "padded with data.background" if self.fit == "pad" else "stretched"
-            found.append(f"{done} to a square")
-        side = (max if self.fit == "pad" else min)(width, height)
-        if self.enlarges and self.resolution is not None and side < self.resolution:
-            found.append(f"enlarged to {self.resolution} x {self.resolution}")
+            found.append(f"{done} to {shape}")
+        if self.enlarges and self._too_small(width, height):
+            found.append(f"enlarged to {spelled(resolution)}")
         return found
+
+    def _too_small(self, width: int, height: int) -> bool:
+        """Whether an image of that size would have to be enlarged."""
+        assert self.resolution is not None
+        rows, columns = height_width(self.resolution)
+        return (all if self.fit == "pad" else any)((width < columns, height < rows))
 
     def _bounds(self, kind: str, values: NDArray[Any]) -> Range:
         if self.value_range is not None:
@@ -170,30 +182,52 @@ class Preprocess:
     def _resized(self, image: Image.Image) -> Image.Image:
         if self.resolution is None:
             return image
-        side = max(image.size) if self.fit == "pad" else min(image.size)
-        if side < self.resolution and not self.enlarges:
+        if self._too_small(image.width, image.height) and not self.enlarges:
             raise TooSmall(f"{image.width} x {image.height} pixels")
         if self.fit == "pad":
             return self._padded(image)
-        if self.fit == "crop" and image.width != image.height:
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            image = image.crop((left, top, left + side, top + side))
-        size = (self.resolution, self.resolution)
+        rows, columns = height_width(self.resolution)
+        size = (columns, rows)
+        if self.fit == "crop":
+            image = _cropped(image, columns, rows)
         if image.size != size:
-            image = image.resize(size, SHRINK if side > self.resolution else ENLARGE)
+            smaller = image.width > columns and image.height > rows
+            image = image.resize(size, SHRINK if smaller else ENLARGE)
         return image
 
     def _padded(self, image: Image.Image) -> Image.Image:
-        """All of the image in the middle of a square of the background."""
+        """All of the image in the middle of a background of the resolution."""
         assert self.resolution is not None
-        longer = max(image.size)
-        width, height = (max(1, round(side * self.resolution / longer)) for side in image.size)
+        rows, columns = height_width(self.resolution)
+        if image.width * rows >= image.height * columns:
+            width, height = columns, max(1, round(image.height * columns / image.width))
+        else:
+            width, height = max(1, round(image.width * rows / image.height)), rows
         if (width, height) != image.size:
-            method = SHRINK if longer > self.resolution else ENLARGE
-            image = image.resize((width, height), method)
-        if width == height:
+            smaller = image.width > columns or image.height > rows
+            image = image.resize((width, height), SHRINK if smaller else ENLARGE)
+        if (width, height) == (columns, rows):
             return image
-        square = Image.new("RGB", (self.resolution, self.resolution), self.background)
-        square = square.convert(image.mode)
-        square.paste(image, ((self.resolution - width) // 2, (self.resolution - height) // 2))
-        return square
+        ground = Image.new("RGB", (columns, rows), self.background).convert(image.mode)
+        ground.paste(image, ((columns - width) // 2, (rows - height) // 2))
+        return ground
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an image that was opened and not loaded, as it is to be looked at."""
+    # Asked of files with EXIF in front only: others would be decoded, or have the size already.
+    turned = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    return (image.height, image.width) if turned else image.size
+
+
+def _cropped(image: Image.Image, columns: int, rows: int) -> Image.Image:
+    """The largest central part of an image in which width : height = columns : rows."""
+    width, height = image.size
+    if width * rows > height * columns:
+        width = max(1, round(height * columns / rows))
+    elif width * rows < height * columns:
+        height = max(1, round(width * rows / columns))
+    else:
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))

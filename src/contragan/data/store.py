@@ -21,6 +21,7 @@ from contragan.core.cores import num_cores
 from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.locking import lock
+from contragan.core.resolution import height_width
 from contragan.data.base import Block, Labels, Pixels, Rows, Source
 from contragan.data.look import Look
 from contragan.data.preprocess import Preprocess
@@ -172,7 +173,7 @@ def _write(
     content.update("\n".join(source.class_names).encode())
     assert preprocess.resolution is not None
     assert preprocess.channels is not None
-    image_shape = (preprocess.resolution, preprocess.resolution, preprocess.channels)
+    image_shape = (*height_width(preprocess.resolution), preprocess.channels)
     with open(folder / "pixels.u8", "wb") as file:
         _reserve(file.fileno(), len(rows) * int(np.prod(image_shape)))
         done = 0

@@ -58,8 +58,8 @@ class FolderConfig(DatasetConfig):
     from all images of a kind (16-bit, 32-bit, floating-point)."""
 
     fit: Fit = "crop"
-    """How an image becomes a square: crop keeps its central square, pad all of it with a border of
-    data.background, stretch all of it, distorted."""
+    """How an image gets the shape of data.resolution: crop keeps its central part, pad all of it
+    with a border of data.background, stretch all of it, distorted."""
     enlarge: bool = False
     """Whether images smaller than the resolution are enlarged, and not refused."""
 

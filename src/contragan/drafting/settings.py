@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from contragan.models.base import start
+from contragan.models.base import doublings
 from contragan.recipes.schema import Recipe, parse_recipe
 
 FEW_IMAGES = 30_000
@@ -67,7 +67,7 @@ class Draft:
 
     def text(self) -> str:
         """The recipe's file."""
-        blocks = start(self.resolution)[1]
+        blocks = doublings(self.resolution)
         parts = blocks + 1
         attention = self.resolution >= 64 and self.channels >= 32
         # At 64 x 64 at most: attention's cost grows with the fourth power of the side.

@@ -169,5 +169,5 @@ def extractor_for(
         weights=weights,
         resize=config.resize,
         precision=config.precision,
-        image_shape=(data.channels, data.resolution, data.resolution),
+        image_shape=data.image_shape,
     )

@@ -43,7 +43,7 @@ def evaluate(
     ema: bool | None = None,
     batch_norm: Literal["running", "batch", "standing"] | None = None,
     data: str | Path | None = None,
-    resolution: int | None = None,
+    resolution: int | str | None = None,
     seed: int = 0,
     device: str = "auto",
     quiet: bool = False,
@@ -75,7 +75,8 @@ def evaluate(
         ema: whether to take the moving average of a run's generator; None where there is one.
         batch_norm: which statistics a run's generator uses.
         data: where a run's data set lies now.
-        resolution: crop and shrink both sets of images to this side.
+        resolution: crop and shrink both sets of images to this side, or to ``"48x64"``, the
+            width first.
         seed: of the latents and labels of generated images.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         quiet: print nothing.

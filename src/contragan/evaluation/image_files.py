@@ -13,6 +13,7 @@ from contragan.core.console import note, progress_bar
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
 from contragan.core.files import expanded
+from contragan.core.resolution import from_sides
 from contragan.data import ImageDataset, Reading, in_colour, load_image_set
 from contragan.data.files import is_run_folder
 from contragan.data.splits import load_all, say_of_data, unpack
@@ -101,10 +102,10 @@ def _comparable(
     say_of_data(sets, console)
     sizes = [f"{one.images.shape[2]} x {one.images.shape[1]}" for one in sets]
     if sizes[0] != sizes[1]:
-        side = min(size for one in sets for size in one.images.shape[1:3])
+        height, width = (min(one.images.shape[axis] for one in sets) for axis in (1, 2))
         raise UserError(
             f"{generated} holds images of {sizes[0]} pixels, {reference} of {sizes[1]}: "
-            f"--resolution {side} crops and resizes both, as training does"
+            f"--resolution {from_sides(width, height)} crops and resizes both, as training does"
         )
     if sets[0].images.shape[3] != sets[1].images.shape[3]:
         grey = min(sets, key=lambda one: one.images.shape[3])

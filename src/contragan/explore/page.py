@@ -8,6 +8,7 @@ from html import escape
 from random import randrange
 from typing import Any
 
+from contragan.core.resolution import spelled
 from contragan.explore.explorer import VIEWS, Explorer, said
 from contragan.runs.model import Model
 
@@ -36,7 +37,7 @@ def heading(model: Model) -> str:
     facts = [
         f"seed {run.seed}, iteration {model.iteration:,}",
         "moving average of the weights" if model.ema else "latest weights",
-        f"{data.resolution} x {data.resolution}",
+        spelled(data.resolution),
         f"{count:,} classes" if run.recipe.generator.conditional else "trained without labels",
     ]
     notes = said(*model.notes)

@@ -20,7 +20,8 @@ class ClassifierConfig(Config):
     """A ResNet and its schedule: SGD with Nesterov momentum 0.9, warm-up of 5%, cosine decay to 0.
 
     ``width`` is the first stage's channels, doubled in each of three stages of ``blocks`` blocks.
-    Augmentation: a shift of up to an eighth of the side, and a horizontal flip where ``flip``.
+    Augmentation: a shift of up to an eighth of the shorter side, and a horizontal flip where
+    ``flip``.
     """
 
     width: int = Field(default=32, ge=1)
@@ -188,7 +189,7 @@ def _normalised(images: Tensor) -> Tensor:
 
 def _augmented(images: Tensor, flip: bool) -> Tensor:
     """One random shift for the batch, and a flip of a random half of it."""
-    reach = images.shape[-1] // 8
+    reach = min(images.shape[-2:]) // 8
     down, right = torch.randint(0, 2 * reach + 1, (2,)).tolist()
     height, width = images.shape[-2:]
     padded = F.pad(images, (reach,) * 4, mode="reflect") if reach else images

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contragan.core.registry import union
+from contragan.core.resolution import Resolution
 from contragan.models.base import Generator, GeneratorSettings, Trunk, TrunkSettings
 from contragan.models.biggan import BigGANGeneratorConfig, BigGANTrunkConfig
 from contragan.models.dcgan import DCGANGeneratorConfig, DCGANTrunkConfig
@@ -40,9 +41,9 @@ __all__ = [
 
 
 def build_generator(
-    config: GeneratorConfig, *, resolution: int, image_channels: int, num_classes: int
+    config: GeneratorConfig, *, resolution: Resolution, image_channels: int, num_classes: int
 ) -> Generator:
-    """A new generator of images (B, image_channels, resolution, resolution).
+    """A new generator of images (B, image_channels, H, W) of that resolution.
 
     Raises:
         ValueError: with the reason and the fix, where these settings cannot be built.
@@ -51,8 +52,8 @@ def build_generator(
     return config.build(resolution, image_channels, num_classes)
 
 
-def build_trunk(config: TrunkConfig, *, resolution: int, image_channels: int) -> Trunk:
-    """A new discriminator trunk on images (B, image_channels, resolution, resolution).
+def build_trunk(config: TrunkConfig, *, resolution: Resolution, image_channels: int) -> Trunk:
+    """A new discriminator trunk on images (B, image_channels, H, W) of that resolution.
 
     Raises:
         ValueError: with the reason and the fix, where these settings cannot be built.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -11,12 +12,16 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from contragan.core.config import Config
+from contragan.core.resolution import Rectangle, Resolution, from_sides, height_width
 from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import TrunkNormalization
 
 
 class GeneratorSettings(Config, ABC):
     """Settings that every generator has, and how to build it; a subclass adds its own."""
+
+    rectangles: ClassVar[bool] = False
+    """Whether it can make images whose sides differ: ``resolution`` is then a ``Rectangle``."""
 
     kind: str
     latent_dim: PositiveInt
@@ -25,16 +30,18 @@ class GeneratorSettings(Config, ABC):
     """Whether the generator sees labels."""
 
     @abstractmethod
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         """Raises ValueError, with the reason and the fix, where this cannot be built."""
 
     @abstractmethod
-    def build(self, resolution: int, image_channels: int, num_classes: int) -> Generator:
-        """A new generator of images (B, image_channels, resolution, resolution)."""
+    def build(self, resolution: Resolution, image_channels: int, num_classes: int) -> Generator:
+        """A new generator of images (B, image_channels, H, W)."""
 
 
 class ConvolutionalGeneratorSettings(GeneratorSettings):
     """Settings of DCGAN, ResGAN and BigGAN."""
+
+    rectangles: ClassVar[bool] = True
 
     channels: PositiveInt
     """Width: every layer's channels are a multiple of this."""
@@ -60,6 +67,9 @@ class ConvolutionalGeneratorSettings(GeneratorSettings):
 class TrunkSettings(Config, ABC):
     """Settings that every discriminator trunk has, and how to build it; a subclass adds its own."""
 
+    rectangles: ClassVar[bool] = False
+    """Whether it takes images whose sides differ: ``resolution`` is then a ``Rectangle``."""
+
     kind: str
     spectral_norm: bool
     """Whether weights, the head's included, are divided by their largest singular value."""
@@ -70,12 +80,12 @@ class TrunkSettings(Config, ABC):
         return False
 
     @abstractmethod
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         """Raises ValueError, with the reason and the fix, where this cannot be built."""
 
     @abstractmethod
-    def build(self, resolution: int, image_channels: int) -> Trunk:
-        """A new trunk on images (B, image_channels, resolution, resolution)."""
+    def build(self, resolution: Resolution, image_channels: int) -> Trunk:
+        """A new trunk on images (B, image_channels, H, W)."""
 
 
 class ConvolutionalTrunkSettings(TrunkSettings):
@@ -84,6 +94,8 @@ class ConvolutionalTrunkSettings(TrunkSettings):
     The width of every layer is a multiple of ``channels``. ``normalization: batch`` uses
     ``batch_norm_*``; ``layer`` uses ``batch_norm_eps`` only.
     """
+
+    rectangles: ClassVar[bool] = True
 
     channels: PositiveInt
     """Width: every layer's channels are a multiple of this."""
@@ -177,31 +189,67 @@ def check_attention(network: str, after_block: int | None, widths: Sequence[int]
 
 
 LARGEST = 512
-"""Side of the largest images that the built-in networks make, in pixels."""
+"""Longest side of the images that the built-in networks make, in pixels."""
+
+STARTS = (4, 5, 6, 7)
+"""Sides that a generator of squares may start from; of a rectangle, the shorter side."""
 
 
-def start(resolution: int) -> tuple[int, int]:
-    """The side that a generator starts from, and how often it doubles it.
+def doublings(resolution: Resolution) -> int:
+    """How often a generator doubles its start: as often as for a square of the shorter side."""
+    return max(min(height_width(resolution)).bit_length() - 3, 0)
 
-    The side is 4 to 7: 64 is 4 doubled four times, 96 is 6 doubled four times. A resolution such as
-    100 has no such side: :func:`check_resolution` refuses it.
+
+def start(resolution: Resolution) -> tuple[int, int]:
+    """Height and width of the map that a generator starts from.
+
+    The shorter side is 4 to 7: 64 is 4 doubled four times, 96 is 6 doubled four times, 48x64 is
+    8 x 6 (height, width) doubled three times. A resolution such as 100 has no such start:
+    :func:`check_resolution` refuses it.
     """
-    doublings = max(resolution.bit_length() - 3, 0)
-    return resolution >> doublings, doublings
+    height, width = height_width(resolution)
+    often = doublings(resolution)
+    return height >> often, width >> often
 
 
-def check_resolution(network: str, resolution: int, doublings: Sequence[int]) -> None:
-    """Raises ValueError unless ``resolution`` is 4, 5, 6 or 7 doubled as often as one of these."""
-    sizes = sorted(side << often for often in doublings for side in (4, 5, 6, 7))
+def check_resolution(network: str, resolution: Resolution, often: Sequence[int]) -> None:
+    """Raises ValueError unless ``resolution`` is a start doubled as often as one of ``often``.
+
+    A rectangle's longer side is any multiple of the power of two that its shorter side is 4, 5, 6
+    or 7 times of.
+    """
+    sizes = sorted(side << times for times in often for side in STARTS)
     sizes = [size for size in sizes if size <= LARGEST]
-    if resolution in sizes:
-        return
-    nearest = [
-        *[s for s in sizes if s < resolution][-1:],
-        *[s for s in sizes if s > resolution][:1],
-    ]
+    if not isinstance(resolution, Rectangle):
+        if resolution in sizes:
+            return
+        below, above = ([s for s in sizes if s < resolution], [s for s in sizes if s > resolution])
+        nearest: list[Resolution] = [*below[-1:], *above[:1]]
+        rule = f"4, 5, 6 or 7 times a power of two, from {sizes[0]} to {sizes[-1]}"
+    else:
+        nearest = _nearest(resolution, sizes)
+        if resolution in nearest:
+            return
+        rule = (
+            "the shorter side is 4, 5, 6 or 7 times a power of two, from "
+            f"{sizes[0]} to {sizes[-1]}, the longer one a multiple of that power, to {LARGEST}"
+        )
     raise ValueError(
         f"the {network} has no layout for resolution {resolution}; use "
-        f"{' or '.join(str(size) for size in nearest)} (4, 5, 6 or 7 times a power of two, from "
-        f"{sizes[0]} to {sizes[-1]})"
+        f"{' or '.join(str(size) for size in nearest)} ({rule})"
     )
+
+
+def _nearest(wanted: Rectangle, shorter_sides: Sequence[int]) -> list[Resolution]:
+    """The two sizes that can be had whose sides differ by the fewest pixels, nearest first."""
+    portrait = wanted.height > wanted.width
+    short, long = sorted((wanted.width, wanted.height))
+    found = [
+        (abs(short - side) + abs(long - other), abs(other / side - long / short), side, other)
+        for side in shorter_sides
+        for other in range(side, LARGEST + 1, 1 << doublings(side))
+    ]
+    return [
+        from_sides(side, other) if portrait else from_sides(other, side)
+        for _, _, side, other in sorted(found)[:2]
+    ]

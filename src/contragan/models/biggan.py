@@ -9,6 +9,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from contragan.core.resolution import Resolution
 from contragan.models.layers.factory import Layers
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.models.residual import (
@@ -30,7 +31,7 @@ class BigGANGeneratorConfig(ResidualGeneratorSettings):
     alone, or nothing, and all chunks but the first are unused, as in the published unconditional
     BigGAN."""
 
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         super().check(resolution)
         chunks = len(layout(resolution).generator_in) + 1
         if self.latent_dim % chunks:
@@ -40,7 +41,9 @@ class BigGANGeneratorConfig(ResidualGeneratorSettings):
                 f"into {chunks} equal chunks; use a multiple of {chunks} such as {below}"
             )
 
-    def build(self, resolution: int, image_channels: int, num_classes: int) -> BigGANGenerator:
+    def build(
+        self, resolution: Resolution, image_channels: int, num_classes: int
+    ) -> BigGANGenerator:
         return BigGANGenerator(self, resolution, image_channels, num_classes)
 
 
@@ -60,7 +63,7 @@ class BigGANGenerator(ResidualGenerator):
     def __init__(
         self,
         config: BigGANGeneratorConfig,
-        resolution: int,
+        resolution: Resolution,
         image_channels: int,
         num_classes: int,
     ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from contragan.core.resolution import Resolution
 from contragan.models.base import (
     ConvolutionalGeneratorSettings,
     ConvolutionalTrunkSettings,
@@ -17,6 +19,7 @@ from contragan.models.base import (
     at_least_float32,
     check_attention,
     check_resolution,
+    doublings,
     start,
 )
 from contragan.models.layers.attention import SelfAttention
@@ -40,11 +43,13 @@ class DCGANGeneratorConfig(ConvolutionalGeneratorSettings):
 
     kind: Literal["dcgan"]
 
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         widths = _check("generator", self.channels, resolution)
         check_attention("generator", self.attention_after_block, widths[1:])
 
-    def build(self, resolution: int, image_channels: int, num_classes: int) -> DCGANGenerator:
+    def build(
+        self, resolution: Resolution, image_channels: int, num_classes: int
+    ) -> DCGANGenerator:
         return DCGANGenerator(self, resolution, image_channels, num_classes)
 
 
@@ -53,22 +58,22 @@ class DCGANTrunkConfig(ConvolutionalTrunkSettings):
 
     kind: Literal["dcgan"]
 
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         widths = _check("trunk", self.channels, resolution)
         check_attention("trunk", self.attention_after_block, widths[:0:-1])
 
-    def build(self, resolution: int, image_channels: int) -> DCGANTrunk:
+    def build(self, resolution: Resolution, image_channels: int) -> DCGANTrunk:
         return DCGANTrunk(self, resolution, image_channels)
 
 
-def _widths(channels: int, resolution: int) -> list[int]:
-    return [int(channels * multiple) for multiple in WIDTHS[start(resolution)[1]]]
+def _widths(channels: int, resolution: Resolution) -> list[int]:
+    return [int(channels * multiple) for multiple in WIDTHS[doublings(resolution)]]
 
 
-def _check(network: str, channels: int, resolution: int) -> list[int]:
+def _check(network: str, channels: int, resolution: Resolution) -> list[int]:
     """The widths from the start upwards. Raises ValueError where there are none."""
     check_resolution(network, resolution, tuple(WIDTHS))
-    divisor = int(1 / min(1, WIDTHS[start(resolution)[1]][-1]))
+    divisor = int(1 / min(1, WIDTHS[doublings(resolution)][-1]))
     if channels % divisor:
         raise ValueError(
             f"channels is {channels}, but DCGAN at resolution {resolution} halves it down "
@@ -110,16 +115,16 @@ class _Deconv(nn.Module):
 
 
 class DCGANGenerator(Generator):
-    """Linear layer to a small square, transposed convolutions of halving widths, conv3x3, tanh.
+    """Linear layer to a small map, transposed convolutions of halving widths, conv3x3, tanh.
 
-    The square has a side of 4 to 7. One-hot labels drive the batch norms. Source: Radford et al.
-    2016, in the shape of the published ContraGAN experiments.
+    The map's sides are those of :func:`~contragan.models.base.start`. One-hot labels drive the
+    batch norms. Source: Radford et al. 2016, in the shape of the published ContraGAN experiments.
     """
 
     def __init__(
         self,
         config: DCGANGeneratorConfig,
-        resolution: int,
+        resolution: Resolution,
         image_channels: int,
         num_classes: int,
     ) -> None:
@@ -128,8 +133,8 @@ class DCGANGenerator(Generator):
         )
         layers = Layers(config.spectral_norm)
         widths = _widths(config.channels, resolution)
-        self.start = start(resolution)[0]
-        self.linear = layers.linear(config.latent_dim, widths[0] * self.start**2)
+        self.start = start(resolution)
+        self.linear = layers.linear(config.latent_dim, widths[0] * prod(self.start))
         self.blocks = nn.ModuleList(
             _Deconv(config, i, o, num_classes, layers) for i, o in pairwise(widths)
         )
@@ -140,7 +145,7 @@ class DCGANGenerator(Generator):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         condition = self.one_hot(label, z.dtype) if self.conditional else None
-        h = self.linear(z).unflatten(1, (-1, self.start, self.start))
+        h = self.linear(z).unflatten(1, (-1, *self.start))
         h = channels_last_like(h, self.to_image.weight)
         for index, block in enumerate(self.blocks, 1):
             h = block(h, condition)
@@ -178,7 +183,9 @@ def _norm(config: DCGANTrunkConfig, channels: int) -> nn.Module:
 class DCGANTrunk(Trunk):
     """Blocks of conv3x3 and strided conv4x4 with doubling widths, conv3x3, sum over space."""
 
-    def __init__(self, config: DCGANTrunkConfig, resolution: int, image_channels: int) -> None:
+    def __init__(
+        self, config: DCGANTrunkConfig, resolution: Resolution, image_channels: int
+    ) -> None:
         widths = _widths(config.channels, resolution)[::-1]
         super().__init__(feature_dim=widths[-1])
         layers = Layers(config.spectral_norm)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from contragan.core.resolution import Resolution
 from contragan.models.layers.normalization import BatchNorm2d, ConditionalBatchNorm2d
 from contragan.models.residual import (
     ResidualGenerator,
@@ -21,7 +22,9 @@ class ResGANGeneratorConfig(ResidualGeneratorSettings):
 
     kind: Literal["resgan"]
 
-    def build(self, resolution: int, image_channels: int, num_classes: int) -> ResGANGenerator:
+    def build(
+        self, resolution: Resolution, image_channels: int, num_classes: int
+    ) -> ResGANGenerator:
         return ResGANGenerator(self, resolution, image_channels, num_classes)
 
 
@@ -40,7 +43,7 @@ class ResGANGenerator(ResidualGenerator):
     def __init__(
         self,
         config: ResGANGeneratorConfig,
-        resolution: int,
+        resolution: Resolution,
         image_channels: int,
         num_classes: int,
     ) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from contragan.core.resolution import Resolution
 from contragan.models.base import (
     ConvolutionalGeneratorSettings,
     ConvolutionalTrunkSettings,
@@ -17,6 +19,7 @@ from contragan.models.base import (
     at_least_float32,
     check_attention,
     check_resolution,
+    doublings,
     start,
 )
 from contragan.models.layers.attention import SelfAttention
@@ -60,15 +63,15 @@ ContraGAN software); other starts, as 6 x 6 for 96 x 96, have the same widths.
 """
 
 
-def layout(resolution: int) -> Layout:
-    """The layout for images of that side, which :func:`check_resolution` has let pass."""
-    return LAYOUTS[start(resolution)[1]]
+def layout(resolution: Resolution) -> Layout:
+    """The layout for images of that size, which :func:`check_resolution` has let pass."""
+    return LAYOUTS[doublings(resolution)]
 
 
 class ResidualGeneratorSettings(ConvolutionalGeneratorSettings):
     """Settings of every residual generator."""
 
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         check_resolution("generator", resolution, tuple(LAYOUTS))
         widths = [self.channels * multiple for multiple in layout(resolution).generator_out]
         check_attention("generator", self.attention_after_block, widths)
@@ -82,17 +85,17 @@ class ResidualTrunkSettings(ConvolutionalTrunkSettings):
     """Whether shortcuts receive ReLU(x), as in the published software, or x, as with BigGAN's
     authors."""
 
-    def check(self, resolution: int) -> None:
+    def check(self, resolution: Resolution) -> None:
         check_resolution("trunk", resolution, tuple(LAYOUTS))
         widths = [self.channels * multiple for multiple in layout(resolution).trunk_out]
         check_attention("trunk", self.attention_after_block, widths)
 
-    def build(self, resolution: int, image_channels: int) -> ResidualTrunk:
+    def build(self, resolution: Resolution, image_channels: int) -> ResidualTrunk:
         return ResidualTrunk(self, resolution, image_channels)
 
 
 class ResidualGenerator(Generator):
-    """Linear layer to a square of 4 to 7, residual blocks, batch norm, ReLU, conv3x3, tanh.
+    """Linear layer to a small map, residual blocks, batch norm, ReLU, conv3x3, tanh.
 
     A subclass says in :meth:`inputs` what feeds the linear layer and what conditions each block;
     ``block_norm`` makes a block's batch norm for a number of channels.
@@ -102,7 +105,7 @@ class ResidualGenerator(Generator):
         self,
         config: ConvolutionalGeneratorSettings,
         *,
-        resolution: int,
+        resolution: Resolution,
         image_channels: int,
         num_classes: int,
         linear_dim: int,
@@ -115,8 +118,8 @@ class ResidualGenerator(Generator):
         of = layout(resolution)
         ins = [config.channels * multiple for multiple in of.generator_in]
         outs = [config.channels * multiple for multiple in of.generator_out]
-        self.start = start(resolution)[0]
-        self.linear = layers.linear(linear_dim, ins[0] * self.start**2)
+        self.start = start(resolution)
+        self.linear = layers.linear(linear_dim, ins[0] * prod(self.start))
         self.blocks = nn.ModuleList(
             GeneratorBlock(i, o, layers=layers, norm1=block_norm(i), norm2=block_norm(o))
             for i, o in zip(ins, outs, strict=True)
@@ -135,7 +138,7 @@ class ResidualGenerator(Generator):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         first, conditions = self.inputs(z, label)
-        h = self.linear(first).unflatten(1, (-1, self.start, self.start))
+        h = self.linear(first).unflatten(1, (-1, *self.start))
         h = channels_last_like(h, self.to_image.weight)
         for index, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True), 1):
             h = block(h, condition)
@@ -148,7 +151,9 @@ class ResidualGenerator(Generator):
 class ResidualTrunk(Trunk):
     """Residual blocks, ReLU, sum over space: the discriminator trunk of ResGAN and BigGAN."""
 
-    def __init__(self, config: ResidualTrunkSettings, resolution: int, image_channels: int) -> None:
+    def __init__(
+        self, config: ResidualTrunkSettings, resolution: Resolution, image_channels: int
+    ) -> None:
         of = layout(resolution)
         outs = [config.channels * multiple for multiple in of.trunk_out]
         super().__init__(feature_dim=outs[-1])

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from contragan.core.resolution import Rectangle
 from contragan.recipes.schema import Recipe
 
 _WIDTH = 80
@@ -51,6 +52,7 @@ def _setting(start: str, value: Any, indent: str) -> Iterator[str]:
             yield from (first, *rest)
     else:
         plain = list(value) if isinstance(value, tuple) else value
+        plain = str(value) if isinstance(value, Rectangle) else plain
         text = yaml.safe_dump(plain, default_flow_style=True, width=float("inf"))
         yield f"{start} {text.split(chr(10))[0]}"
 

@@ -13,6 +13,7 @@ from contragan.augmentation import AugmentationConfig
 from contragan.core.config import Config
 from contragan.core.errors import UserError
 from contragan.core.imports import is_import_path
+from contragan.core.resolution import Rectangle, height_width
 from contragan.data import DataConfig
 from contragan.losses.adversarial import AdversarialLoss
 from contragan.losses.regularizers import RegularizerConfig
@@ -175,8 +176,14 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _networks_fit(self) -> Recipe:
-        self.generator.check(self.data.resolution)
-        self.discriminator.check(self.data.resolution)
+        size = self.data.resolution
+        for name, network in (("generator", self.generator), ("discriminator", self.discriminator)):
+            if isinstance(size, Rectangle) and not network.rectangles:
+                raise ValueError(
+                    f"{name} {network.kind} makes squares only, but data.resolution is {size}: set "
+                    f"it to one number, such as {min(height_width(size))}"
+                )
+            network.check(size)
         return self
 
     @model_validator(mode="after")

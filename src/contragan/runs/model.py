@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Model:
         self.class_names = run.dataset.class_names
         labelled = run.recipe.generator.conditional
         self.row_names = self.class_names if labelled else ("",) * len(self.class_names)
-        self.image_bytes = run.recipe.data.channels * run.recipe.data.resolution**2
+        self.image_bytes = prod(run.recipe.data.image_shape)
 
     def __repr__(self) -> str:
         names, data = self.class_names, self.run.recipe.data
@@ -79,8 +80,7 @@ class Model:
         weights = "moving average" if self.ema else "latest weights"
         return (
             f"Model({self.run.name}, seed {self.run.seed}, iteration {self.iteration}, {weights}: "
-            f"{len(names)} classes ({shown}), images {data.channels} x {data.resolution} x "
-            f"{data.resolution})"
+            f"{len(names)} classes ({shown}), images {' x '.join(map(str, data.image_shape))})"
         )
 
     def class_indices(self, classes: Sequence[str | int] | str | int | None) -> list[int]:

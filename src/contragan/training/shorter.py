@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 from contragan.core.errors import UserError
-from contragan.models.base import start
+from contragan.core.resolution import height_width, scaled
+from contragan.models.base import doublings, start
 from contragan.models.dcgan import WIDTHS, DCGANGeneratorConfig, DCGANTrunkConfig
 from contragan.models.residual import ResidualGeneratorSettings, ResidualTrunkSettings, layout
 from contragan.recipes.schema import Recipe, dump_recipe, parse_recipe
@@ -106,12 +109,14 @@ def narrower(recipe: Recipe) -> Iterator[tuple[str, ...]]:
 def smaller(recipe: Recipe) -> Iterator[tuple[str, ...]]:
     """Settings of smaller images, the largest first, with what has to change beside the size."""
     resolution = recipe.data.resolution
-    for share in (0.75, 0.5, 0.25):
-        size = int(resolution * share)
-        if size < min(SMALLEST, resolution // 2) or size != resolution * share:
+    shorter = min(height_width(resolution))
+    for share in (Fraction(3, 4), Fraction(1, 2), Fraction(1, 4)):
+        size = scaled(resolution, share)
+        if size is None or min(height_width(size)) < min(SMALLEST, shorter // 2):
             continue
         settings = [f"data.resolution={size}"]
-        blocks, fewer = start(size)[1], start(resolution)[1] - start(size)[1]
+        blocks = doublings(size)
+        fewer = doublings(resolution) - blocks
         latent: Any = recipe.generator.latent_dim
         if recipe.generator.kind == "biggan" and latent % (blocks + 1):
             settings.append(f"generator.latent_dim={latent // (blocks + 1) * (blocks + 1)}")
@@ -139,37 +144,38 @@ def work(recipe: Recipe) -> float | None:
 
 def _generator_work(recipe: Recipe) -> float | None:
     generator, resolution = recipe.generator, recipe.data.resolution
-    side, count = start(resolution)[0], 0.0
+    area, count = prod(start(resolution)), 0.0
     if isinstance(generator, DCGANGeneratorConfig):
-        for i, o in pairwise(WIDTHS[start(resolution)[1]]):
-            count += side**2 * 16 * i * o
-            side *= 2
+        for i, o in pairwise(WIDTHS[doublings(resolution)]):
+            count += area * 16 * i * o
+            area *= 4
     elif isinstance(generator, ResidualGeneratorSettings):
         of = layout(resolution)
         for i, o in zip(of.generator_in, of.generator_out, strict=True):
-            count += side**2 * (9 * i * o + i * o + 4 * 9 * o * o)
-            side *= 2
+            count += area * (9 * i * o + i * o + 4 * 9 * o * o)
+            area *= 4
     else:
         return None
     return count * generator.channels**2
 
 
 def _trunk_work(recipe: Recipe) -> float | None:
-    trunk, side = recipe.discriminator, recipe.data.resolution
+    trunk, resolution = recipe.discriminator, recipe.data.resolution
+    area = prod(height_width(resolution))
     first, count = recipe.data.channels / getattr(trunk, "channels", 1), 0.0
     if isinstance(trunk, DCGANTrunkConfig):
-        outs = WIDTHS[start(side)[1]][:0:-1]
+        outs = WIDTHS[doublings(resolution)][:0:-1]
         for i, o in zip([first, *outs[:-1]], outs, strict=True):
-            count += side**2 * 9 * i * o + (side // 2) ** 2 * 16 * o * o
-            side //= 2
+            count += area * 9 * i * o + area // 4 * 16 * o * o
+            area //= 4
     elif isinstance(trunk, ResidualTrunkSettings):
-        of = layout(side)
+        of = layout(resolution)
         for i, o, down in zip(
             [first, *of.trunk_out[:-1]], of.trunk_out, of.downsample, strict=True
         ):
-            after = side // 2 if down else side
-            count += side**2 * 9 * i * o + after**2 * (9 * o * o + i * o)
-            side = after
+            after = area // 4 if down else area
+            count += area * 9 * i * o + after * (9 * o * o + i * o)
+            area = after
     else:
         return None
     return count * trunk.channels**2

@@ -327,10 +327,10 @@ def adam(network: torch.nn.Module, config: AdamConfig) -> torch.optim.Adam:
 GRID_COLUMNS = 10
 
 
-def grid_shape(resolution: int) -> tuple[int, int]:
+def grid_shape(height: int, width: int) -> tuple[int, int]:
     """Rows and columns of a grid: 20 of 10 images up to 128 pixels a side, fewer of larger ones."""
-    rows = max(5, min(GRID_ROWS, GRID_ROWS * 128 // resolution))
-    return rows, max(4, min(GRID_COLUMNS, GRID_COLUMNS * 128 // resolution))
+    rows = max(5, min(GRID_ROWS, GRID_ROWS * 128 // height))
+    return rows, max(4, min(GRID_COLUMNS, GRID_COLUMNS * 128 // width))
 
 
 def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> None:
@@ -338,7 +338,7 @@ def write_grid(run: Run, generator: Generator, seed: int, iteration: int) -> Non
 
     A single class has five rows. Images of more than 128 pixels have fewer classes and columns.
     """
-    most, columns = grid_shape(run.recipe.data.resolution)
+    most, columns = grid_shape(*run.recipe.data.image_shape[1:])
     rows = min(run.dataset.num_classes, most)
     labels = torch.arange(rows).repeat_interleave(columns if rows > 1 else 5 * columns)
     training = generator.training
