@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contragan.core.console import note
-from contragan.training.forecast import duration
+from contragan.core.words import duration
 
 if TYPE_CHECKING:
     from contragan.studies.runner import Progress
