@@ -129,7 +129,7 @@ def test_start_up_is_quick() -> None:
         ),
         (["evaluate", "a", "b", "--json", "/dev/null/a.json"], "/dev/null cannot be written"),
         (["train", "digits/contragan", "--set", "evaluation.features=timm:nope"], "timm:nope"),
-        (["train", "digits/contragan", "--set", "generator.channels=100000"], "GiB are free"),
+        (["train", "digits/contragan", "--set", "generator.channels=100000"], "GB are free"),
         (["train", "digits/contragan", "--set", "generator.channels=9" + "0" * 20], "any memory"),
         (["train", "digits/contragan", "--set", "augmentation.foo=1"], "diff_augment"),
         (["sample", "/no/such/run"], "/no/such/run"),

@@ -272,7 +272,7 @@ def test_a_folder_beyond_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_array_equal(mapped.images, held.images)
     assert mapped.fingerprint == held.fingerprint
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
-    with pytest.raises(UserError, match=r"the 12 images of .*, 16 x 16, take 9\.22e-06 GB, but"):
+    with pytest.raises(UserError, match=r"the 12 images of .*, 16 x 16, take 9\.2 kB, but"):
         image_set.load_image_set(root)
 
 

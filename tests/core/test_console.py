@@ -22,8 +22,8 @@ def test_work_that_goes_to_a_file_says_how_far_it_is(
         for now in (1.0, 14.0, 16.0, 70.0, 77.0, 78.0):
             progress("decoding", round(1000 * now), 78_000)
     assert capsys.readouterr().out.splitlines() == [
-        "decoding: 16,000 of 78,000, about a minute left",
-        "decoding: 77,000 of 78,000, less than a minute left",
+        "decoding: 16,000 of 78,000, about 1 min left",
+        "decoding: 77,000 of 78,000, about 1 s left",
     ]
     with progress_bar(Console(quiet=True)) as progress:
         now = 1000.0

@@ -1,10 +1,10 @@
-"""Words for messages: long names, numbers of images, bytes."""
+"""Words for messages: long names, numbers of images, bytes, times."""
 
 from __future__ import annotations
 
 import pytest
 
-from contragan.core.words import folded, images_of, readable
+from contragan.core.words import duration, folded, images_of, readable
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,15 @@ def test_bytes_in_the_unit_that_suits_them(count: int, text: str) -> None:
 
 def test_numbers_of_images() -> None:
     assert [images_of(count) for count in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "1 s"), (59, "59 s"), (59.9, "1 min"), (60, "1 min"), (3599, "1 h"),
+        (7800, "2 h 10 min"),
+        (86_399, "1 d"), (86_400, "1 d"), (100_000, "1 d 4 h"),
+    ],
+)  # fmt: skip
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

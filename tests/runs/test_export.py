@@ -104,8 +104,8 @@ def test_nothing_stays_of_a_failure_half_way(tmp_path: Path, name: str) -> None:
         ("out.bmp", 3, r"out\.bmp: write \.png, \.jpg, \.jpeg, \.svg, \.pdf for a grid"),
         ("out.png", export.MOST_IN_GRID + 1, "too many for one grid"),
         ("taken", 3, "is there already and not empty"),
-        ("out", 10**15, "take at least .* MB free: ask for fewer"),
-        ("out.npz", 10**15, "take at least .* MB free: ask for fewer"),
+        ("out", 10**15, "take at least .* GB free: ask for fewer"),
+        ("out.npz", 10**15, "take at least .* GB free: ask for fewer"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_the_first_image(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contragan.training.forecast import Forecast, duration
+from contragan.training.forecast import Forecast
 
 
 def said(forecast: Forecast, each: float, first: float, iterations: int) -> dict[int, str]:
@@ -83,15 +83,3 @@ def test_evaluations_are_counted_when_one_was_timed() -> None:
 
 def test_a_training_that_ends_at_once_says_nothing() -> None:
     assert not said(Forecast(total=30, begin=0), each=0.1, first=1.0, iterations=30)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.2, "1 s"), (59, "59 s"), (59.9, "1 min"), (60, "1 min"), (3599, "1 h"),
-        (7800, "2 h 10 min"),
-        (86_399, "1 d"), (86_400, "1 d"), (100_000, "1 d 4 h"),
-    ],
-)  # fmt: skip
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

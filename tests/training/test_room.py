@@ -27,7 +27,7 @@ def test_weights_are_counted_as_often_as_training_holds_them(
     monkeypatch.setattr(room, "free_memory", lambda device: need)
     room.check_room(recipe, 10, torch.device("cpu"))
     monkeypatch.setattr(room, "free_memory", lambda device: need - 1)
-    with pytest.raises(UserError, match=r"GiB are free: lower generator\.channels"):
+    with pytest.raises(UserError, match=r"B are free: lower generator\.channels"):
         room.check_room(recipe, 10, torch.device("cpu"))
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from contragan.bench.profile import Operator
 from contragan.bench.result import BenchResult
-from contragan.training.forecast import duration
+from contragan.core.words import duration
 
 
 def to_table(result: BenchResult) -> Table:

@@ -42,9 +42,8 @@ def init(
     request = DraftRequest(expanded(path), hours, resolution)
     request.check()
 
-    from contragan.core.words import readable
+    from contragan.core.words import duration, readable
     from contragan.drafting.draft import draft
-    from contragan.training.forecast import duration
 
     console = make_console()
     drafted = draft(request, console)

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
+from contragan.core.words import duration
+
 
 class _Output(Console):
     """Falls silent, rather than ending the program, where nobody reads its output any more."""
@@ -64,16 +66,8 @@ class ProgressLines:
             self._due = now + NEXT_LINES
             left = ""
             if done > before:
-                left = f", {_duration((now - begun) * (total - done) / (done - before))} left"
+                left = f", about {duration((now - begun) * (total - done) / (done - before))} left"
             note(self._console, f"{stage}: {done:,} of {total:,}{left}")
-
-
-def _duration(seconds: float) -> str:
-    """A rough duration in words."""
-    for size, unit in ((3600, "hours"), (60, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"about {seconds / size:.0f} {unit}"
-    return "about a minute" if seconds > 45 else "less than a minute"
 
 
 @contextmanager

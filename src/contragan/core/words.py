@@ -46,7 +46,7 @@ def readable(count: int) -> str:
     """
     for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if count >= size:
-            return f"{count / size:.1f} {unit}"
+            return f"{count / size:,.1f} {unit}"
     return f"{count} B"
 
 
@@ -57,6 +57,22 @@ def command_line(words: Sequence[str]) -> str:
     'contragan sample runs/digits/0'
     """
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> duration(7800)
+    '2 h 10 min'
+    """
+    if round(seconds) < 60:
+        return f"{max(1, round(seconds))} s"
+    units = ("min", "h", "d")
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 60:
+        return f"{minutes} min"
+    large, small, unit = (*divmod(minutes, 60), 1) if minutes < 24 * 60 else (*divmod(hours, 24), 2)
+    return f"{large} {units[unit]}" + (f" {small} {units[unit - 1]}" if small else "")
 
 
 def folded(name: str, width: int) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from contragan.core.errors import UserError
+from contragan.core.words import readable
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _UTF8 = 0x800
@@ -32,7 +33,7 @@ def unpack_zip(path: Path, folder: Path, progress: Callable[[int, int], None] | 
             free = shutil.disk_usage(folder).free
             if size > free:
                 raise UserError(
-                    f"{path} unpacks to {size / 1e9:,.3g} GB, but {free / 1e9:,.3g} GB are free in "
+                    f"{path} unpacks to {readable(size)}, but {readable(free)} are free in "
                     f"{folder.parents[2]}: set CONTRAGAN_CACHE to a folder on another disk"
                 )
             for done, (name, info) in enumerate(members, 1):

@@ -15,6 +15,7 @@ from contragan.core.cache import cache_folder, make_cache
 from contragan.core.errors import UserError
 from contragan.core.memory import available_memory, fits_in_memory
 from contragan.core.resolution import Resolution, read_resolution, spelled
+from contragan.core.words import readable
 from contragan.data.arrays import ArrayRows, PreprocessedRows
 from contragan.data.base import ImageDataset, Labels, Pixels, Rows
 from contragan.data.file_source import FileRows, FileSource, unlike
@@ -274,13 +275,9 @@ def _room(path: Path, shape: tuple[int, ...]) -> Pixels:
     if num_bytes > free:
         raise UserError(
             f"the {shape[0]:,} images of {path}, {shape[2]} x {shape[1]}, take "
-            f"{_gigabytes(num_bytes)}, but {_gigabytes(available_memory())} of memory and "
-            f"{_gigabytes(free)} of disk in {folder} are free: give --resolution R, fewer images, "
+            f"{readable(num_bytes)}, but {readable(available_memory())} of memory and "
+            f"{readable(free)} of disk in {folder} are free: give --resolution R, fewer images, "
             "or another CONTRAGAN_CACHE"
         )
     with tempfile.TemporaryFile(dir=folder) as file:
         return np.memmap(file, np.uint8, "w+", shape=shape)
-
-
-def _gigabytes(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.3g} GB"

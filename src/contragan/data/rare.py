@@ -6,12 +6,22 @@ from contragan.core.words import shortened
 from contragan.data.base import ImageDataset, Labels
 from contragan.data.sampler import Sampling
 
+TINY = 10
+"""Images of a class below which nothing can be learnt of it."""
+
 TOO_FEW = 50
-"""Training images below which a class is hardly more than its own images. With a hundred, GANs that
-are augmented or start from a trained one have been trained (Zhao et al. 2020, Mo et al. 2020)."""
+"""Images below which what is learnt of a class is hardly more than those images. With a hundred,
+GANs that are augmented or start from a trained one have been trained (Zhao et al. 2020, Mo et al.
+2020)."""
+
+JUDGED = 20
+"""Images of a class from which a linear probe of features learns enough to doubt its labels."""
+
+TESTED = 10
+"""Test images of a class below which a score of it alone says little."""
 
 UNEQUAL = 10
-"""Times the images of the smallest class beyond which the largest is said to outweigh it."""
+"""Times the images of the smallest class from which the largest is said to outweigh it."""
 
 
 def drawn_counts(train: ImageDataset, sampling: Sampling) -> Labels:

@@ -12,6 +12,7 @@ from rich.console import Console
 from contragan.core.console import note, progress_bar
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
+from contragan.core.words import duration
 from contragan.data.splits import unpack
 from contragan.drafting.measure import Cost, cost, feature_seconds
 from contragan.drafting.mirror import Mirroring, mirroring
@@ -23,7 +24,6 @@ from contragan.features.networks import efficientnet_lite0
 from contragan.inspection.found import find
 from contragan.models.base import check_resolution
 from contragan.models.residual import LAYOUTS
-from contragan.training.forecast import duration
 
 SMALL, FULL = 128, 224
 """Sides at which EfficientNet sees images here, and in evaluations."""

@@ -13,13 +13,11 @@ from contragan.core.errors import UserError
 from contragan.core.words import shortened
 from contragan.data.base import Labels
 from contragan.data.file_source import Unreadable, opened
+from contragan.data.rare import TOO_FEW
 from contragan.data.store import in_blocks
 from contragan.inspection.found import Found
 
 AT_ONCE = 64
-
-FEW = 20
-"""Training images of a class below which it is named."""
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 
@@ -67,11 +65,12 @@ class Survey:
         text = f"shorter sides of {self.sides.min():,} to {self.sides.max():,} pixels, "
         text += f"half of them {middle:,} or more; {'grey' if self.grey else 'colour'}"
         found = [f"{self.num_train:,} training images {classes}", text]
-        small = [n for n, count in zip(self.class_names, self.train, strict=True) if count < FEW]
+        counts = zip(self.class_names, self.train, strict=True)
+        small = [name for name, count in counts if count < TOO_FEW]
         if self.labelled and small:
             found.append(
-                f"fewer than {FEW} images of {shortened(small)}: a generator learns little from "
-                "so few"
+                f"fewer than {TOO_FEW} images of {shortened(small)}: a generator learns little "
+                "from so few"
             )
         if self.oblong >= 0.1:
             found.append(

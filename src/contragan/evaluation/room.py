@@ -9,6 +9,7 @@ import torch
 from contragan.core.errors import UserError
 from contragan.core.gaussian import rows_suffice
 from contragan.core.memory import free_memory
+from contragan.core.words import readable
 from contragan.evaluation.reference import LabelledImages, same_images, shown_name
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import Keep
@@ -76,7 +77,7 @@ def check_room(
         )
         raise UserError(
             f"comparing {generated:,} with {count:,} images by {extractor.dim:,} {extractor.name} "
-            f"features each takes about {_gigabytes(need)} of memory, and {_gigabytes(free)} are "
+            f"features each takes about {readable(need)} of memory, and {readable(free)} are "
             f"free: {remedy}"
         )
 
@@ -108,7 +109,3 @@ def bytes_needed(keep: Keep, dim: int, generated: int, reference: int, other: in
         largest = max(generated + reference, other)
         copies = 4 * dim * ((_COPIES - 1) * largest + other)
     return held + max(distance, copies)
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB"

@@ -7,19 +7,11 @@ import numpy as np
 from contragan.core.words import images_of, shortened
 from contragan.data.base import Labels
 from contragan.data.formats import HEIF_SUFFIXES, PICTURES
+from contragan.data.rare import TESTED, TINY, TOO_FEW, UNEQUAL
 from contragan.data.unreadable import told
 from contragan.inspection.findings import Finding
 from contragan.inspection.found import Found
 from contragan.inspection.images import Images
-
-FEWEST = 10
-"""Images of a class below which nothing can be learnt of it."""
-
-FEW = 100
-"""Images of a class below which a generator tends to repeat them."""
-
-UNLIKE = 10
-"""How many times as many images the largest class may have as the smallest, without a word."""
 
 BLANK = 2.0
 """Standard deviation of an image's sketch below which it shows nothing."""
@@ -99,12 +91,12 @@ def class_findings(found: Found, train: Labels, test: Labels) -> list[Finding]:
             )
         ]
     findings = [
-        *_small(names, every, 0, FEWEST, "serious"),
-        *_small(names, every, FEWEST, FEW, "look"),
+        *_small(names, every, 0, TINY, "serious"),
+        *_small(names, every, TINY, TOO_FEW, "look"),
     ]
     low, high = int(every.argmin()), int(every.argmax())
     times = every[high] / max(int(every[low]), 1)
-    if times >= UNLIKE:
+    if times >= UNEQUAL:
         findings.append(
             Finding(
                 "imbalance",
@@ -116,13 +108,13 @@ def class_findings(found: Found, train: Labels, test: Labels) -> list[Finding]:
                 1,
             )
         )
-    untested = [name for name, count in zip(names, test.tolist(), strict=True) if count < FEWEST]
+    untested = [name for name, count in zip(names, test.tolist(), strict=True) if count < TESTED]
     if untested:
         findings.append(
             Finding(
                 "few_tested",
                 "note",
-                f"{_classes(len(untested))} fewer than {FEWEST} test images: scores by class say "
+                f"{_classes(len(untested))} fewer than {TESTED} test images: scores by class say "
                 f"little of {shortened(untested, 4)}.",
                 "A folder PATH/test/<class>/ of your own can hold more." if found.held_out else "",
                 len(untested),

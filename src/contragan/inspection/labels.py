@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contragan.data.base import Labels
+from contragan.data.rare import JUDGED
 from contragan.metrics.probe import fit_probe
 
 FOLDS = 3
-
-FEWEST = 20
-"""Images of a class below which a probe learns too little of it to judge."""
 
 MOST_WORK = 2e7
 """Images times classes above which the probe is left out: it would take an hour."""
@@ -69,8 +67,8 @@ def judge(
     is too much.
     """
     counts = np.bincount(labels, minlength=num_classes)
-    judged = counts[labels] >= FEWEST
-    large = np.flatnonzero(counts >= FEWEST)
+    judged = counts[labels] >= JUDGED
+    large = np.flatnonzero(counts >= JUDGED)
     if len(large) < 2 or len(labels) * len(large) > MOST_WORK:
         return None
     place = np.full(num_classes, -1)

@@ -24,7 +24,7 @@ from contragan.core.errors import UserError
 from contragan.core.files import whole
 from contragan.core.fonts import illegible
 from contragan.core.pictures import FORMATS, draw_grid, to_pil
-from contragan.core.words import shortened
+from contragan.core.words import readable, shortened
 from contragan.runs.between import (
     ROWS,
     STEPS,
@@ -158,8 +158,8 @@ def _check_room(model: Model, count: int, out: Path) -> None:
     free = shutil.disk_usage(place).free
     if need > free:
         raise UserError(
-            f"{count} images take at least {need // 10**6:,} MB, but {place} has "
-            f"{free // 10**6:,} MB free: ask for fewer, or give another --out"
+            f"{count} images take at least {readable(need)}, but {place} has "
+            f"{readable(free)} free: ask for fewer, or give another --out"
         )
 
 

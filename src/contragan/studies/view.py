@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from contragan.core.console import note
+from contragan.core.words import duration
 from contragan.studies.pace import seconds_left
-from contragan.training.forecast import duration
 
 if TYPE_CHECKING:
     from contragan.studies.runner import Progress

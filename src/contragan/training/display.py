@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from contragan.training.forecast import duration
+from contragan.core.words import duration
 
 SHORTEST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
 """Seconds without a line, where there is no terminal, after which one says how far training is: the

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contragan.core.words import duration
+
 WELL_ENOUGH = (5.0, 10)
 """Seconds and iterations after which the speed is known well enough: a forecast is made."""
 
@@ -77,18 +79,6 @@ class Forecast:
     @property
     def _of_what(self) -> str:
         return "left" if self._begin else "in all"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    if round(seconds) < 60:
-        return f"{max(1, round(seconds))} s"
-    units = ("min", "h", "d")
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if minutes < 60:
-        return f"{minutes} min"
-    large, small, unit = (*divmod(minutes, 60), 1) if minutes < 24 * 60 else (*divmod(hours, 24), 2)
-    return f"{large} {units[unit]}" + (f" {small} {units[unit - 1]}" if small else "")
 
 
 def speed(seconds_each: float) -> str:

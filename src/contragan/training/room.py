@@ -10,6 +10,7 @@ from torch import nn
 
 from contragan.core.errors import UserError
 from contragan.core.memory import free_memory
+from contragan.core.words import readable
 from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe
 
@@ -40,9 +41,9 @@ def check_room(recipe: Recipe, num_classes: int, device: torch.device) -> None:
     free = free_memory(device)
     if need > free:
         raise UserError(
-            f"training these networks takes at least {need / 2**30:.1f} GiB of memory "
-            f"(weights: generator {generator / 2**30:.1f}, discriminator "
-            f"{discriminator / 2**30:.1f}), but {free / 2**30:.1f} GiB are free: {SMALLER}"
+            f"training these networks takes at least {readable(need)} of memory "
+            f"(weights: generator {readable(generator)}, discriminator "
+            f"{readable(discriminator)}), but {readable(free)} are free: {SMALLER}"
         )
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from contragan.core.errors import UserError
 from contragan.core.resolution import height_width, scaled
+from contragan.core.words import duration
 from contragan.models.base import doublings, start
 from contragan.models.dcgan import WIDTHS, DCGANGeneratorConfig, DCGANTrunkConfig
 from contragan.models.residual import ResidualGeneratorSettings, ResidualTrunkSettings, layout
 from contragan.recipes.schema import Recipe, dump_recipe, parse_recipe
-from contragan.training.forecast import duration
 
 TOO_LONG = 2 * 24 * 3600.0
 """Seconds beyond which ways to a shorter training are named."""
