@@ -239,7 +239,7 @@ def test_two_processes(tmp_path: Path, trained_run: Path, tiny: list[str]) -> No
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=240,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
