@@ -214,7 +214,11 @@ def test_damaged_checkpoints(
 
 
 def test_resumed_with_another_source(
-    tmp_path: Path, run: Path, trained_run: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    run: Path,
+    trained_run: Path,
+    tiny: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     line = words("digits/contragan", tmp_path / "new", tiny, 1)
     assert contragan(capsys, *line, "--from", trained_run)[0] == 0
