@@ -86,6 +86,8 @@ def nearest(run: Path, folder: Path) -> str:
     images = torch.from_numpy(pixels)[:, None] / 127.5 - 1
     with torch.no_grad():
         output = discriminator(images, torch.zeros(len(images), dtype=torch.long))
+    assert output.embedding is not None
+    assert output.proxies is not None
     cosines = output.embedding @ output.proxies.T
     assert len(set(cosines.argmax(1).tolist())) == 1  # whichever images are held out
     return names[int(cosines.mean(0).argmax())]
