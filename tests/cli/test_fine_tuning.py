@@ -86,6 +86,8 @@ def nearest(run: Path, folder: Path) -> str:
     images = torch.from_numpy(pixels)[:, None] / 127.5 - 1
     with torch.no_grad():
         output = discriminator(images, torch.zeros(len(images), dtype=torch.long))
+    assert output.embedding is not None
+    assert output.proxies is not None
     cosines = output.embedding @ output.proxies.T
     assert len(set(cosines.argmax(1).tolist())) == 1  # whichever images are held out
     return names[int(cosines.mean(0).argmax())]
@@ -214,7 +216,11 @@ def test_damaged_checkpoints(
 
 
 def test_resumed_with_another_source(
-    tmp_path: Path, run: Path, trained_run: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    run: Path,
+    trained_run: Path,
+    tiny: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     line = words("digits/contragan", tmp_path / "new", tiny, 1)
     assert contragan(capsys, *line, "--from", trained_run)[0] == 0
@@ -239,7 +245,7 @@ def test_two_processes(tmp_path: Path, trained_run: Path, tiny: list[str]) -> No
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=240,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -41,17 +41,33 @@ def test_the_recipe_knows_where_the_images_lie(
     assert run("photos", "--hours", "2") == 0
     said = capsys.readouterr().out
     for part in (
-        "14 training images of 2 classes, 7 of each; a share of each class is held out",
+        "14 training images of 2 classes, 7 of each\n",
+        ": 10% of each class is held out for testing\n",
+        "copies and wrong labels were not looked for: contragan data check does that\n",
         "resolution    32 x 32: the largest that 2 hours and these images allow",
         "mirroring     off: there are too few labelled images to tell",
         "augmentation  DiffAugment",
         "about 1 h ",
-        "now: contragan train my-recipe.yaml",
+        "now: contragan train my-recipe.yaml\n",
     ):
         assert part in said
+    assert "left out" not in said
     recipe = load_recipe("my-recipe.yaml")
     assert Request("my-recipe.yaml", recipe).data == photos
     assert Request("my-recipe.yaml", recipe, data=Path("elsewhere")).data == Path("elsewhere")
+
+
+def test_what_the_recipe_will_not_see_is_said(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "otter" / "empty.jpg").write_bytes(b"")
+    (photos / "otter" / "raw.CR2").write_bytes(b"x")
+    assert run("photos", "--hours", "2") == 0
+    said = capsys.readouterr().out
+    assert "\n1 file cannot be opened: contragan data check names each\n" in said
+    assert "files not of an image format" not in said
+    assert "1 file not of an image format this machine reads (1 .cr2)\n" in said
+    assert said.endswith("now: contragan train my-recipe.yaml --skip-unreadable\n")
 
 
 @pytest.mark.parametrize(

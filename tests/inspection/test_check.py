@@ -13,7 +13,9 @@ from PIL import Image
 
 from contragan import cli
 from contragan.inspection import Check, Finding
+from contragan.inspection.found import find
 from contragan.inspection.report import lines
+from contragan.inspection.sheet import class_rows
 
 Checked = tuple[Check, Path]
 
@@ -74,6 +76,9 @@ def test_the_text_fits_a_terminal_and_names_files(checked: Checked) -> None:
     assert "Mend before training (5)" in text
     assert "rings/broken.jpg (" in text
     assert "To read HEIC" not in text  # none was there
+    flowing = " ".join(text.split())
+    assert "2 files not of an image format this machine reads (1 .cr2, 1 .txt)." in flowing
+    assert "10% of each class is held out for testing." in flowing
     assert said[-1].startswith("5 things to mend, ")
 
 
@@ -86,6 +91,12 @@ def test_the_sheet_shows_classes_and_findings(checked: Checked) -> None:
     for row in range(4):
         band = pixels[38 + 74 * row : 38 + 74 * row + 72, 130:700]
         assert band.std() > 20
+
+
+def test_the_sheet_counts_what_can_be_read(planted: Path) -> None:
+    rows = class_rows(find(planted), {"rings/broken.jpg"})
+    assert [name for name, _ in rows] == ["Grünfink (30)", "rings (25)", "stripes (29)", "tiny (3)"]
+    assert [len(chosen) for _, chosen in rows] == [12, 12, 12, 3]
 
 
 def _run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:

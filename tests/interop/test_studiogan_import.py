@@ -104,6 +104,32 @@ def test_it_evaluates_and_trains_on(tmp_path: Path, folder: Path) -> None:
     assert load(out, which="last").iteration == 2
 
 
+def test_others_are_trained_from_it(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its classes have numbers for names, so none of the folder's is one of them."""
+    source, out = tmp_path / "imported", tmp_path / "run"
+    recipe = "folder/contragan-eq7-32"
+    assert contragan(*import_words("biggan32-2C", recipe, source, BIGGAN)) == 0
+    settings = [*BIGGAN, "generator.batch_norm_eps=1e-4", "discriminator.batch_norm_eps=1e-4"]
+    settings += ["training.generator_optimizer.learning_rate=1e-30"]
+    changes = [word for setting in settings for word in ("--set", setting)]
+    words = ["train", recipe, "--data", str(folder), "--out", str(out)]
+    capsys.readouterr()
+    code = contragan(*words, "--from", str(source), *changes)
+    said, errors = capsys.readouterr()
+    assert (code, errors) == (0, "")
+    assert "new classes, each from the old class that is nearest to the discriminator: b " in said
+    assert "made anew" not in said
+    recorded = open_run(out).fine_tuning
+    assert recorded["run"] == str(source.resolve())
+    assert [one["how"] for one in recorded["classes"]] == ["nearest"] * 10
+    rows = [one["index"] for one in recorded["classes"]]
+    before = load(source, ema=False).generator.state_dict()["shared.weight"][rows]
+    after = load(out, which="last", ema=False).generator.state_dict()["shared.weight"]
+    assert_close(after, before)
+
+
 def test_numbered_classes_evaluate_on_as_many(tmp_path: Path, folder: Path) -> None:
     out = tmp_path / "run"
     assert contragan(*import_words("biggan32-2C", "folder/contragan-eq7-32", out, BIGGAN)) == 0

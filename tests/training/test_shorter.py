@@ -133,7 +133,7 @@ def test_advice_has_one_line_per_way_and_one_to_copy() -> None:
     first, *rest = advice(ways)
     assert first == (
         "warning: that is more than 2 days. Ctrl-C saves and stops. What makes a run shorter, "
-        "with rough times:"
+        "with times that are estimated, not measured:"
     )
     assert rest[:2] == [
         "  fewer iterations, 1 d 22 h:",

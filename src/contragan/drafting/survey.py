@@ -79,7 +79,7 @@ class Survey:
             )
         if self.unreadable:
             files = "1 file" if self.unreadable == 1 else f"{self.unreadable:,} files"
-            found.append(f"{files} cannot be opened: contragan data check names them")
+            found.append(f"{files} cannot be opened: contragan data check names each")
         found += [f"note: {line}" for line in self.notes]
         found.append("copies and wrong labels were not looked for: contragan data check does that")
         return found

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from contragan.core.words import images_of
+from contragan.core.words import images_of, shortened
 from contragan.metrics import Score
 from contragan.metrics.registry import SCORES
 from contragan.recipes.evaluation import in_todays_terms
@@ -159,22 +159,30 @@ def to_table(record: EvaluationRecord) -> Table:
     fidelity = record.class_fidelity
     # Labels mean nothing to a generator that never saw them.
     if fidelity is not None and fidelity.get("conditional") is not False:
-        table.add_row("accuracy per class", Text(_short(fidelity)))
+        table.add_row("accuracy per class", Text(accuracy_by_class(fidelity)))
     return table
 
 
-def _short(fidelity: dict[str, Any], limit: int = 20) -> str:
-    """Each class's accuracy and number of images; only the worst ones where there are many."""
+def accuracy_by_class(fidelity: dict[str, Any], limit: int = 20) -> str:
+    """Each class's accuracy and number of images; only the worst ones where there are many.
+
+    Classes without real images to try the classifier on are named apart.
+    """
     counts = [sum(row) for row in fidelity["confusion"]]
     classes = zip(fidelity["class_accuracy"].items(), counts, strict=True)
     known = [(name, value, count) for (name, value), count in classes if value is not None]
+    on_real = fidelity.get("real_class_accuracy") or {}
+    untried = [name for name, *_ in known if name in on_real and on_real[name] is None]
+    ending = ""
+    if 0 < len(untried) < len(known):
+        known = [one for one in known if one[0] not in untried]
+        ending = f"; too few real images to judge {shortened(untried)}"
     lead = ""
     if len(known) > limit:
         known = sorted(known, key=lambda item: item[1])[:10]
         lead = "worst: "
     if len({count for *_, count in known}) == 1:
         shown = ", ".join(f"{name} {value:.2f}" for name, value, _ in known)
-        return f"{lead}{shown} ({images_of(known[0][2])} of each)"
-    return lead + ", ".join(
-        f"{name} {value:.2f} ({images_of(count)})" for name, value, count in known
-    )
+        return f"{lead}{shown} ({images_of(known[0][2])} of each){ending}"
+    shown = ", ".join(f"{name} {value:.2f} ({images_of(count)})" for name, value, count in known)
+    return lead + shown + ending

@@ -70,7 +70,7 @@ def _finding(one: Finding) -> Iterator[str]:
 
 
 def _table(check: Check) -> Iterator[str]:
-    rows = sorted(check.classes, key=lambda one: -(one.train + one.test))
+    rows = sorted(check.classes, key=lambda one: (-(one.train + one.test), -(one.known or 0)))
     left_out = 0
     if len(rows) > MOST_CLASSES:
         half = MOST_CLASSES // 2

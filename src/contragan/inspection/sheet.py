@@ -26,7 +26,7 @@ _LINE, _TITLE = 13, 16
 
 def draw_sheet(found: Found, check: Check, progress: Callable[[int, int], None]) -> Picture:
     """A picture with one row for each class, evenly chosen of its images, then the findings'."""
-    rows = _class_rows(found, {one.split("\t")[0] for one in _failed(check)})
+    rows = class_rows(found, {one.split("\t")[0] for one in _failed(check)})
     pointed = [one for one in check.findings if one.pictures]
     total = sum(len(chosen) for _, chosen in rows)
     total += sum(len(one.pictures[:MOST_POINTED_AT]) for one in pointed)
@@ -51,7 +51,7 @@ def _failed(check: Check) -> list[str]:
     ]
 
 
-def _class_rows(found: Found, unreadable: set[str]) -> list[tuple[str, list[int]]]:
+def class_rows(found: Found, unreadable: set[str]) -> list[tuple[str, list[int]]]:
     """Classes, with how many readable images they have, and rows of some, spread over the class."""
     good = np.array([found.name(row) not in unreadable for row in range(len(found))], np.bool_)
     counts = np.bincount(found.labels[good], minlength=len(found.class_names))

@@ -37,7 +37,7 @@ def advice(ways: list[Way]) -> list[str]:
     """The warning that a training takes too long, as lines; a setting can be copied."""
     lines = [
         f"warning: that is more than {TOO_LONG / 86_400:.0f} days. Ctrl-C saves and stops. What "
-        "makes a run shorter, with rough times:"
+        "makes a run shorter, with times that are estimated, not measured:"
     ]
     for way in ways:
         lines.append(f"  {way.name}, {duration(way.seconds)}:")
