@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
+from contragan.core.resolution import Resolution
 from contragan.core.words import shortened
 from contragan.data.base import Labels
 from contragan.data.file_source import Unreadable, opened
+from contragan.data.preprocess import upright_size
 from contragan.data.store import in_blocks
+from contragan.inspection.aspect import large_enough, shape_in_words, shared_shape
 from contragan.inspection.found import Found
 
 AT_ONCE = 64
@@ -26,7 +29,7 @@ GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;1
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen: ``sides`` (M,) are the shorter sides of the images that can be opened.
+    """What was seen: ``sizes`` (M, 2) are width and height of the images that can be opened.
 
     ``train`` (K,) counts training images, ``num_test`` the others. ``unreadable`` files could not
     be opened, ``oblong`` is the share of images that lose a fifth or more when they are cropped to
@@ -37,7 +40,7 @@ class Survey:
     train: Labels
     num_test: int
     held_out: bool
-    sides: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     grey: bool
     oblong: float
     unreadable: int
@@ -52,9 +55,20 @@ class Survey:
         """Whether there are classes to tell apart."""
         return len(self.class_names) > 1
 
-    def large_enough(self, side: int) -> float:
-        """The share of images whose shorter side is at least so long."""
-        return float((self.sides >= side).mean())
+    @cached_property
+    def sides(self) -> NDArray[np.int64]:
+        """The shorter side of each image, (M,)."""
+        shorter: NDArray[np.int64] = self.sizes.min(1)
+        return shorter
+
+    @cached_property
+    def shape(self) -> float | None:
+        """Width over height that most images share; None where a square serves as well."""
+        return shared_shape(self.sizes[:, 0], self.sizes[:, 1])
+
+    def large_enough(self, size: Resolution) -> float:
+        """The share of images that do not have to be enlarged to that size."""
+        return large_enough(size, self.sizes[:, 0], self.sizes[:, 1])
 
     def lines(self) -> list[str]:
         """What to tell of the images."""
@@ -77,7 +91,7 @@ class Survey:
         if self.oblong >= 0.1:
             found.append(
                 f"{self.oblong:.0%} of the images lose a fifth or more of their area when they "
-                "are cropped to squares"
+                f"are cropped to squares; {self._without_cropping()}"
             )
         if self.unreadable:
             found.append(
@@ -85,6 +99,11 @@ class Survey:
                 "with --skip-unreadable"
             )
         return found
+
+    def _without_cropping(self) -> str:
+        if self.shape is None:
+            return "data.fit=pad keeps all of an image"
+        return f"most have about the shape of {shape_in_words(self.shape)}, as rectangles can have"
 
 
 @dataclass(frozen=True)
@@ -117,7 +136,7 @@ def survey(found: Found, progress: Callable[[int, int], None]) -> Survey:
         train=counts,
         num_test=int(found.is_test.sum()),
         held_out=found.held_out,
-        sides=short,
+        sizes=both,
         grey=grey,
         oblong=float((short < 0.8 * long).mean()),
         unreadable=unreadable,
@@ -129,7 +148,7 @@ def _heads(found: Found, start: int, stop: int) -> _Heads:
     for file in found.files[start:stop]:
         try:
             with opened(file.path) as image:
-                sizes.append(image.size)
+                sizes.append(upright_size(image))
                 grey &= image.mode in GREY
         except Unreadable:
             unreadable += 1
