@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from contragan.core.errors import UserError
+from contragan.core.resolution import Rectangle, Resolution
 from contragan.drafting import draft as drafting
 from contragan.drafting.draft import Drafted, draft
 from contragan.drafting.measure import Cost, cost
@@ -39,13 +40,16 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> Fast:
     """:func:`draft` on a machine on which an iteration takes 1 ms times channels times side."""
 
     def run(
-        path: Path, hours: float = 8.0, resolution: int | None = None, mirrors: bool = True
+        path: Path,
+        hours: float = 8.0,
+        resolution: Resolution | None = None,
+        mirrors: bool = True,
     ) -> Drafted:
         return draft(DraftRequest(path, hours, resolution), Console(quiet=True))
 
     def pretended(recipe: object, num_classes: int) -> Cost:
         data, channels = recipe.data, recipe.generator.channels  # type: ignore[attr-defined]
-        return Cost(1e-3 * data.resolution * channels, 10**8, 10**7)
+        return Cost(1e-3 * data.image_shape[1] * channels, 10**8, 10**7)
 
     monkeypatch.setattr(drafting, "cost", pretended)
     monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 0.01)
@@ -55,10 +59,15 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> Fast:
     return run
 
 
-@pytest.mark.parametrize("size", [*USUAL, 48, 96, 192, 256, 512])
+SIZES = [*USUAL, 48, 96, 192, 256, 512, Rectangle(48, 64), Rectangle(144, 96), Rectangle(20, 512)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("mirror", [True, False])
-def test_every_draft_is_a_recipe_that_builds(size: int, labelled: bool, mirror: bool) -> None:
+def test_every_draft_is_a_recipe_that_builds(
+    size: Resolution, labelled: bool, mirror: bool
+) -> None:
     for channels in (widths(size)[0], widths(size)[1]):
         made = Draft(
             data=Path('/photos/"mine": ü'),
@@ -193,3 +202,21 @@ def test_bad_data_is_refused(fast: Fast, tmp_path: Path) -> None:
         fast(tmp_path / "none")
     with pytest.raises(UserError, match="smaller than 16 pixels"):
         fast(draw(tmp_path / "tiny", {"cat": 4, "dog": 4}, (9, 9)))
+
+
+def test_images_of_one_shape_become_rectangles(fast: Fast, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"a": 20, "b": 20}, size=(80, 60))
+    made = fast(photos)
+    assert made.draft.resolution == Rectangle(48, 64)
+    assert not made.draft.enlarge
+    assert "\n  resolution: 48x64  # most images are about 3 : 4" in made.draft.text()
+    assert made.lines[0].startswith("resolution    48 x 64: most images are about 3 : 4")
+    assert fast(photos, resolution=32).draft.resolution == 32
+    assert fast(photos, resolution=Rectangle(32, 48)).draft.resolution == Rectangle(32, 48)
+    with pytest.raises(UserError, match="--resolution 64x48: only 0% of the images have sides of"):
+        fast(photos, resolution=Rectangle(64, 48))
+    with pytest.raises(UserError, match=r"--resolution 48x60: .*use 48x56 or 48x64"):
+        fast(photos, resolution=Rectangle(48, 60))
+    # Too small for a rectangle of that shape.
+    small = draw(tmp_path / "small", {"a": 8, "b": 8}, size=(26, 18))
+    assert fast(small).draft.resolution == 16

@@ -20,8 +20,12 @@ def init(
         float, typer.Option(metavar="H", help="How long the training may take on this machine.")
     ] = 8.0,
     resolution: Annotated[
-        int | None,
-        typer.Option(metavar="PIXELS", help="Side of the images; default what the hours allow."),
+        str | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Side of the images, or WIDTHxHEIGHT; default what the hours allow, in the shape "
+            "that most images share.",
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The recipe to write.", callback=expanded_path)
@@ -32,14 +36,14 @@ def init(
     Looks at the images, measures a few iterations here, and says what it chose and why.
     """
     from contragan.core.console import make_console, note
-    from contragan.drafting.request import DraftRequest
+    from contragan.drafting.request import DraftRequest, asked_size
 
     if out.suffix not in {".yaml", ".yml"}:
         raise UserError(f"--out {out}: give a name that ends in .yaml")
     if out.exists():
         raise UserError(f"{out} is there already: give another name with --out")
     check_writable(out.parent, "--out in")
-    request = DraftRequest(expanded(path), hours, resolution)
+    request = DraftRequest(expanded(path), hours, asked_size(resolution))
     request.check()
 
     from contragan.core.words import duration, readable

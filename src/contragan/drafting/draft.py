@@ -12,6 +12,7 @@ from rich.console import Console
 from contragan.core.console import note, progress_bar
 from contragan.core.devices import find_device
 from contragan.core.errors import UserError
+from contragan.core.resolution import Rectangle, Resolution, height_width, spelled
 from contragan.core.words import duration
 from contragan.data.splits import unpack
 from contragan.drafting.measure import Cost, cost, feature_seconds
@@ -21,6 +22,7 @@ from contragan.drafting.settings import FEW_IMAGES, Draft, widths
 from contragan.drafting.survey import Survey, survey
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.networks import efficientnet_lite0
+from contragan.inspection.aspect import rectangle, shape_in_words
 from contragan.inspection.found import find
 from contragan.models.base import check_resolution
 from contragan.models.residual import LAYOUTS
@@ -93,7 +95,7 @@ def _features(side: int) -> FeatureExtractor:
     return efficientnet_lite0(device=find_device("auto"), input_size=side)
 
 
-def _sizes(seen: Survey, request: DraftRequest) -> list[int]:
+def _sizes(seen: Survey, request: DraftRequest) -> list[Resolution]:
     """Resolutions to consider, the largest first."""
     wanted = request.resolution
     largest = int(seen.sides.max())
@@ -105,14 +107,18 @@ def _sizes(seen: Survey, request: DraftRequest) -> list[int]:
                 f"pixels or more, the largest {largest}: ask for less"
             )
         return [wanted]
-    fit = [size for size in USUAL if seen.large_enough(size) >= 1 - SMALL_SHARE]
+    usual: list[Resolution] = [*USUAL]
+    if (shape := seen.shape) is not None:
+        usual = [s for side in USUAL if (s := rectangle(shape, side)) is not None] + usual
+    fit = [size for size in usual if seen.large_enough(size) >= 1 - SMALL_SHARE]
+    if any(isinstance(size, Rectangle) for size in fit):
+        fit = [size for size in fit if isinstance(size, Rectangle)]
     if not fit:
         raise UserError(
             f"{1 - seen.large_enough(min(USUAL)):.0%} of the images are smaller than "
             f"{min(USUAL)} pixels, the least that is trained at: enlarge them"
         )
-    small = [size for size in fit if size >= 32]
-    return small or fit
+    return [size for size in fit if max(height_width(size)) >= 32] or fit
 
 
 def _decide(
@@ -120,7 +126,7 @@ def _decide(
     seen: Survey,
     mirror: Mirroring,
     each: float,
-    sizes: list[int],
+    sizes: list[Resolution],
     progress: Callable[[int, int], None],
 ) -> Drafted:
     """Measure, choose, and estimate; the features of an image take ``each`` seconds."""
@@ -128,17 +134,17 @@ def _decide(
     base = _with_evaluation(_base(request, seen, mirror, sizes[0]), seen, available, each)
     scored = (base.evaluations * base.num_images + _real_images(base, seen)) * each
     seconds = max(available - scored, 0.25 * available)
-    measured: dict[tuple[int, int], Cost | None] = {}
+    measured: dict[tuple[Resolution, int], Cost | None] = {}
     total = sum(len(widths(size)) for size in sizes)
 
-    def of(size: int, channels: int) -> Cost | None:
+    def of(size: Resolution, channels: int) -> Cost | None:
         if (size, channels) not in measured:
             progress(len(measured), total)
             trial = replace(base, resolution=size, channels=channels)
             measured[size, channels] = cost(trial.recipe(), len(seen.class_names))
         return measured[size, channels]
 
-    def iterations(size: int, channels: int) -> float:
+    def iterations(size: Resolution, channels: int) -> float:
         found = of(size, channels)
         return 0.0 if found is None else seconds / found.seconds
 
@@ -152,7 +158,7 @@ def _decide(
     chosen = of(size, channels)
     if chosen is None:
         raise UserError(
-            f"even {size} x {size} with {channels} channels does not fit in this machine's memory"
+            f"even {spelled(size)} with {channels} channels does not fit in this machine's memory"
         )
     count = _rounded(min(iterations(size, channels), MOST))
     if count < FEWEST:
@@ -171,7 +177,7 @@ def _decide(
         enlarge=seen.large_enough(size) < 1,
     )
     final = replace(final, reasons=_reasons(final, seen, mirror, request, chosen))
-    pixels = seen.num_train * size * size * final.image_channels
+    pixels = seen.num_train * math.prod(height_width(size)) * final.image_channels
     lines = _lines(final, seen, mirror, request, chosen)
     memory, disk = chosen.memory + pixels, chosen.disk + pixels
     return Drafted(final, spent, memory, disk, tuple(lines), seen.unreadable)
@@ -184,7 +190,7 @@ def _rounded(count: float) -> int:
     return rounded
 
 
-def _base(request: DraftRequest, seen: Survey, mirror: Mirroring, size: int) -> Draft:
+def _base(request: DraftRequest, seen: Survey, mirror: Mirroring, size: Resolution) -> Draft:
     batch = 64
     while batch > 8 and 2 * batch > seen.num_train:
         batch //= 2
@@ -226,7 +232,7 @@ def _reasons(
 ) -> dict[str, str]:
     each = f"{chosen.seconds:.2g} s per iteration here"
     reasons = {
-        "data.resolution": "asked for" if request.resolution else _why_size(final, request),
+        "data.resolution": _why_size(final, seen, request),
         "data.horizontal_flip": mirror.why,
         "generator.channels": f"{each}; wider networks draw better, and take longer",
         "training.total_iterations": f"what {request.hours:g} hours allow, evaluations included",
@@ -245,7 +251,13 @@ def _reasons(
     return reasons
 
 
-def _why_size(final: Draft, request: DraftRequest) -> str:
+def _why_size(final: Draft, seen: Survey, request: DraftRequest) -> str:
+    if request.resolution is not None:
+        return "asked for"
+    if isinstance(final.resolution, Rectangle):
+        assert seen.shape is not None
+        shape = f"most images are about {shape_in_words(seen.shape)}"
+        return f"{shape}, and {request.hours:g} hours allow no larger one; width x height"
     return f"the largest that {request.hours:g} hours and these images allow"
 
 
@@ -254,14 +266,14 @@ def _lines(
 ) -> list[str]:
     """The choices for people, one line each."""
     size = final.resolution
-    why = "asked for" if request.resolution else _why_size(final, request)
+    why = _why_size(final, seen, request)
     flips = "on" if final.mirror else "off"
     kind = "none: there are enough images"
     if final.few_images:
         kind = "ADA" if final.mirror else "DiffAugment, which mirrors nothing"
         kind += f": {seen.num_train:,} images are few"
     lines = [
-        f"resolution    {size} x {size}: {why}",
+        f"resolution    {spelled(size)}: {why}",
         f"width         {final.channels} channels in both networks: {chosen.seconds:.2g} s per "
         "iteration here",
         f"batch         {final.batch_size}",

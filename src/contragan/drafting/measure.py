@@ -14,6 +14,7 @@ from contragan.bench.measure import BenchRequest, Runner, our_step, set_up
 from contragan.bench.memory import estimate_memory
 from contragan.core.devices import find_device
 from contragan.core.memory import free_memory
+from contragan.core.resolution import Resolution, height_width
 from contragan.features.extractor import FeatureExtractor
 from contragan.recipes.gan import build
 from contragan.recipes.schema import Recipe
@@ -68,9 +69,9 @@ def cost(recipe: Recipe, num_classes: int) -> Cost | None:
     )
 
 
-def feature_seconds(extractor: FeatureExtractor, side: int) -> float:
+def feature_seconds(extractor: FeatureExtractor, size: Resolution) -> float:
     """Seconds that the features of one image take, in batches as evaluations have them."""
-    images = torch.zeros(BATCH, 3, side, side, dtype=torch.uint8)
+    images = torch.zeros(BATCH, 3, *height_width(size), dtype=torch.uint8)
     extractor(images[:2])
     start = time.perf_counter()
     extractor(images)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contragan.core.errors import UserError
+from contragan.core.resolution import Resolution, read_resolution
 
 SHORTEST = 0.05
 """Hours below which there is nothing to plan: reading the images takes as long."""
@@ -19,11 +20,12 @@ USUAL = (128, 64, 32, 16)
 
 @dataclass(frozen=True)
 class DraftRequest:
-    """The images' ``path``; ``resolution`` None: the largest usual one that fits."""
+    """The images' ``path``; ``resolution`` None: the largest usual one that fits, of the shape that
+    most images share."""
 
     path: Path
     hours: float = 8.0
-    resolution: int | None = None
+    resolution: Resolution | None = None
 
     def check(self) -> None:
         """Raises UserError for hours that nothing can be drafted for, or where there is nothing."""
@@ -34,3 +36,15 @@ class DraftRequest:
             )
         if not self.path.exists() and not str(self.path).startswith("hf:"):
             raise UserError(f"there is nothing at {self.path}: give the folder of your images")
+
+
+def asked_size(text: str | None) -> Resolution | None:
+    """What a user typed as ``--resolution``.
+
+    Raises:
+        UserError: it is neither a number nor WIDTHxHEIGHT.
+    """
+    try:
+        return None if text is None else read_resolution(text)
+    except ValueError as error:
+        raise UserError(f"--resolution {text}: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from contragan.core.resolution import Resolution, height_width, spelled
 from contragan.models.base import doublings
 from contragan.recipes.schema import Recipe, parse_recipe
 
@@ -16,11 +17,16 @@ FEW_IMAGES = 30_000
 """Below so many training images the discriminator's overfitting is worked against."""
 
 
-def widths(resolution: int) -> tuple[int, ...]:
+def widths(resolution: Resolution) -> tuple[int, ...]:
     """Channels to choose from at a resolution, the narrowest first."""
-    if resolution >= 48:
+    if _side(resolution) >= 48:
         return 16, 32, 48, 64
-    return (16, 32, 64, 96) if resolution >= 32 else (16, 32, 64)
+    return (16, 32, 64, 96) if _side(resolution) >= 32 else (16, 32, 64)
+
+
+def _side(resolution: Resolution) -> float:
+    """The side of a square of as many pixels."""
+    return math.sqrt(math.prod(height_width(resolution)))
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Draft:
 
     data: Path
     labelled: bool
-    resolution: int
+    resolution: Resolution
     channels: int
     image_channels: int = 3
     enlarge: bool = False
@@ -69,9 +75,10 @@ class Draft:
         """The recipe's file."""
         blocks = doublings(self.resolution)
         parts = blocks + 1
-        attention = self.resolution >= 64 and self.channels >= 32
+        side = _side(self.resolution)
+        attention = side >= 64 and self.channels >= 32
         # At 64 x 64 at most: attention's cost grows with the fourth power of the side.
-        halvings = max(math.ceil(math.log2(self.resolution / 64)), 1)
+        halvings = max(math.ceil(math.log2(side / 64)), 1)
         every = max(self.iterations // 20, min(50, self.iterations))
         labelled = "true" if self.labelled else "false"
         warm = min(1000, max(self.iterations // 10, 1))
@@ -107,7 +114,7 @@ data:
 {"  enlarge: true" if self.enlarge else ""}
 generator:
   kind: biggan
-  latent_dim: {parts * max(120 // parts, 16) if self.resolution > 64 else parts * 20}
+  latent_dim: {parts * max(120 // parts, 16) if side > 64 else parts * 20}
   shared_dim: 128
   channels: {self.channels}
   spectral_norm: true
@@ -158,7 +165,7 @@ reference:
 
     def _description(self) -> str:
         method = "ContraGAN with Eq. 7" if self.labelled else "an unconditional GAN"
-        return f"{method} on {self.data.name or self.data}, {self.resolution} x {self.resolution}"
+        return f"{method} on {self.data.name or self.data}, {spelled(self.resolution)}"
 
     def _explained(self, lines: list[str]) -> Iterator[str]:
         """The lines with their reasons, those without content left out."""

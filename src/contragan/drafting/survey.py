@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
+from contragan.core.resolution import Resolution
 from contragan.core.words import shortened
 from contragan.data.base import Labels
 from contragan.data.file_source import Unreadable, opened
+from contragan.data.preprocess import upright_size
 from contragan.data.rare import TOO_FEW
 from contragan.data.store import in_blocks
+from contragan.inspection.aspect import large_enough, shape_in_words, shared_shape
 from contragan.inspection.found import Found
 
 AT_ONCE = 64
@@ -24,7 +27,7 @@ GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;1
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen: ``sides`` (M,) are the shorter sides of the images that can be opened.
+    """What was seen: ``sizes`` (M, 2) are width and height of the images that can be opened.
 
     ``train`` (K,) counts training images, ``num_test`` the others. ``unreadable`` files could not
     be opened, ``oblong`` is the share of images that lose a fifth or more when they are cropped to
@@ -34,7 +37,7 @@ class Survey:
     class_names: tuple[str, ...]
     train: Labels
     num_test: int
-    sides: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     grey: bool
     oblong: float
     unreadable: int
@@ -50,9 +53,20 @@ class Survey:
         """Whether there are classes to tell apart."""
         return len(self.class_names) > 1
 
-    def large_enough(self, side: int) -> float:
-        """The share of images whose shorter side is at least so long."""
-        return float((self.sides >= side).mean())
+    @cached_property
+    def sides(self) -> NDArray[np.int64]:
+        """The shorter side of each image, (M,)."""
+        shorter: NDArray[np.int64] = self.sizes.min(1)
+        return shorter
+
+    @cached_property
+    def shape(self) -> float | None:
+        """Width over height that most images share; None where a square serves as well."""
+        return shared_shape(self.sizes[:, 0], self.sizes[:, 1])
+
+    def large_enough(self, size: Resolution) -> float:
+        """The share of images that do not have to be enlarged to that size."""
+        return large_enough(size, self.sizes[:, 0], self.sizes[:, 1])
 
     def lines(self) -> list[str]:
         """What to tell of the images."""
@@ -75,7 +89,7 @@ class Survey:
         if self.oblong >= 0.1:
             found.append(
                 f"{self.oblong:.0%} of the images lose a fifth or more of their area when they "
-                "are cropped to squares; data.fit=pad keeps all of each, with a border"
+                f"are cropped to squares; {self._without_cropping()}"
             )
         if self.unreadable:
             files = "1 file" if self.unreadable == 1 else f"{self.unreadable:,} files"
@@ -83,6 +97,11 @@ class Survey:
         found += [f"note: {line}" for line in self.notes]
         found.append("copies and wrong labels were not looked for: contragan data check does that")
         return found
+
+    def _without_cropping(self) -> str:
+        if self.shape is None:
+            return "data.fit=pad keeps all of each, with a border"
+        return f"most have about the shape of {shape_in_words(self.shape)}, as rectangles can have"
 
 
 @dataclass(frozen=True)
@@ -114,7 +133,7 @@ def survey(found: Found, progress: Callable[[int, int], None]) -> Survey:
         class_names=found.class_names,
         train=counts,
         num_test=int(found.is_test.sum()),
-        sides=short,
+        sizes=both,
         grey=grey,
         oblong=float((short < 0.8 * long).mean()),
         unreadable=unreadable,
@@ -127,7 +146,7 @@ def _heads(found: Found, start: int, stop: int) -> _Heads:
     for file in found.files[start:stop]:
         try:
             with opened(file.path) as image:
-                sizes.append(image.size)
+                sizes.append(upright_size(image))
                 grey &= image.mode in GREY
         except Unreadable:
             unreadable += 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from contragan.core.words import images_of
+from contragan.inspection.aspect import rectangle, shape_in_words, shared_shape
 from contragan.inspection.findings import Finding
 from contragan.inspection.found import Found
 from contragan.inspection.images import Images
@@ -45,6 +46,10 @@ def summary(images: Images) -> list[tuple[str, str]]:
             takes.append(f"a third or more of {images_of(much)}")
         takes = takes or ["little of any image"]
         lines.append(("Cropping", f"a crop to a square takes {', '.join(takes)}"))
+    shape = shared_shape(widths, heights)
+    if shape is not None and (size := rectangle(shape, 64)) is not None:
+        kept = f"about {shape_in_words(shape)}, which data.resolution={size} keeps"
+        lines.append(("Shape of most", kept))
     lines.append(("Colours", _counted(Counter(one.colour for one in images.facts))))
     lines.append(("Formats", _counted(Counter(one.format for one in images.facts))))
     return lines
@@ -67,6 +72,7 @@ def facts(images: Images) -> dict[str, Any]:
     if not len(widths):
         return {"images": 0}
     lost = _lost(images)
+    shape = shared_shape(widths, heights)
     return {
         "images": len(images.facts),
         "width": {"least": int(widths.min()), "greatest": int(widths.max())},
@@ -76,6 +82,7 @@ def facts(images: Images) -> dict[str, Any]:
             str(q): round(float(np.quantile(widths / heights, q / 100)), 3)
             for q in (0, 5, 50, 95, 100)
         },
+        "shared_aspect_ratio": None if shape is None else round(shape, 3),
         "cropped_share": {
             "median": round(float(np.median(lost)), 4),
             "greatest": round(float(lost.max()), 4),
