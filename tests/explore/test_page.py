@@ -15,8 +15,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from contragan.cli import application
-from contragan.explore import explorer
-from contragan.explore.serve import HOST, free_port, serving
+from contragan.explore import HOST, explorer
+from contragan.explore.serve import free_port, serving
 
 from .conftest import NAMES
 

@@ -14,6 +14,7 @@ from contragan.cli.options import (
     expanded_path,
     refuse_which_checkpoint,
 )
+from contragan.explore import PORT
 
 
 def explore(
@@ -24,7 +25,7 @@ def explore(
     ],
     port: Annotated[
         int, typer.Option(min=1, max=65535, metavar="N", help="The page's port on this machine.")
-    ] = 7860,
+    ] = PORT,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
@@ -34,7 +35,7 @@ def explore(
 ) -> None:
     """Look at a generator in the browser: classes, seeds, truncation, mixtures, neighbours."""
     from contragan.core.console import make_console, note
-    from contragan.explore import explore as serve
+    from contragan.explore.serve import explore as serve
 
     refuse_which_checkpoint(context, run)
     console = make_console()

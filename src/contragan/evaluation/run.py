@@ -120,18 +120,28 @@ def images_of_run(run: Run, choice: Choice, console: Console) -> tuple[ImageData
         class_order=run.dataset.known_names,
         report=choice.report,
     )
+    if (different := unlike_trained(run, train)) is not None:
+        note(console, f"note: {different}")
+    return train, test
+
+
+def unlike_trained(run: Run, train: ImageDataset) -> str | None:
+    """A line where training images are others than a run had.
+
+    Raises:
+        UserError: they have other classes than the run.
+    """
     if train.num_classes != run.dataset.num_classes:
         raise UserError(
             f"the run in {run.path} has {run.dataset.num_classes} classes, but the data has "
             f"{train.num_classes}: give the data it was trained on as --data"
         )
-    if run.dataset.fingerprint not in {"", train.fingerprint}:
-        note(
-            console,
-            "note: the training images are not those that the run was trained on, or are decoded "
-            "otherwise (data.background, data.value_range)",
-        )
-    return train, test
+    if run.dataset.fingerprint in {"", train.fingerprint}:
+        return None
+    return (
+        "the training images are not those that the run was trained on, or are decoded otherwise "
+        "(data.background, data.value_range)"
+    )
 
 
 def _pairs_drawer(path: Path, console: Console) -> Callable[[ClosestPairs], None]:

@@ -17,11 +17,10 @@ from contragan.core.memory import fits_in_memory
 from contragan.core.pair_pictures import ClosestPairs
 from contragan.data import ImageDataset
 from contragan.data.datasets import load_dataset
+from contragan.evaluation.run import unlike_trained
+from contragan.metrics.memorisation import THUMBNAIL
 from contragan.metrics.precision_recall import nearest_neighbours
 from contragan.runs.run import Run
-
-THUMBNAIL = 16
-"""Longest side of the pictures compared, as in the metric ``memorisation``."""
 
 MOST_PAIRS = 16
 
@@ -89,12 +88,8 @@ class TrainingImages:
             class_order=run.dataset.known_names,
             progress=progress,
         )
-        if dataset.num_classes != run.dataset.num_classes:
-            raise UserError(
-                f"the data has {dataset.num_classes} classes, the run {run.dataset.num_classes}"
-            )
-        if run.dataset.fingerprint not in {"", dataset.fingerprint}:
-            self.notes = ("These are not the images that the run was trained on.",)
+        if (different := unlike_trained(run, dataset)) is not None:
+            self.notes = (f"{different[0].upper()}{different[1:]}.",)
         return dataset
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from contragan.core.errors import UserError
+from contragan.explore import HOST, PORT
 from contragan.runs.model import load
-
-HOST, PORT = "127.0.0.1", 7860
 
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",

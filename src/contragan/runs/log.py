@@ -50,17 +50,35 @@ class MetricsLog:
         self._tensorboard.close()
 
 
+SCORE, RECORD = "evaluation/", "evaluation"
+"""How the names of an evaluation's scores begin, and the name of its whole record."""
+
+
+class InTraining:
+    """Tells the lines of training's own evaluations from a user's; it is asked of every line.
+
+    Training writes its scores one by one and then the whole record. `contragan evaluate` writes the
+    whole record only, under a protocol of the user's.
+    """
+
+    def __init__(self) -> None:
+        self._after_scores = False
+
+    def __call__(self, name: str) -> bool:
+        """Whether the next line, of this name, is of an evaluation in training."""
+        is_score = name.startswith(SCORE)
+        own = is_score or (name == RECORD and self._after_scores)
+        self._after_scores = is_score
+        return own
+
+
 def _kept(
     records: list[dict[str, Any]], iteration: int, evaluated: bool
 ) -> Iterator[dict[str, Any]]:
-    after_scores = False
+    in_training = InTraining()
     for record in records:
-        # Training writes its scores one by one and then the whole record; `contragan evaluate`
-        # writes the whole record only, and that is the user's.
-        is_score = record["name"].startswith("evaluation/")
-        in_training = is_score or (record["name"] == "evaluation" and after_scores)
-        after_scores = is_score
-        repeated = record["step"] == iteration and in_training and not evaluated
+        own = in_training(record["name"])
+        repeated = record["step"] == iteration and own and not evaluated
         if record["step"] <= iteration and not repeated:
             yield record
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from contragan.runs.log import RECORD, SCORE, InTraining
+
 DISTANCE = "frechet_distance"
 
 NETWORKS = ("generator", "discriminator")
@@ -19,11 +22,12 @@ NETWORKS = ("generator", "discriminator")
 _BUFFERS = (".running_mean", ".running_var", ".num_batches_tracked", ".u", ".v")
 """Ends of the names of what a checkpoint holds and no optimiser changes."""
 
-_SCORE, _SPEED, _RECORD = (
-    b'"name": "evaluation/',
-    b'"iterations_per_second"',
-    b'"name": "evaluation",',
-)
+_SPEED = "iterations_per_second"
+
+_NAME = re.compile(rb'"name": "([^"]*)"')
+
+_HEAD = 200
+"""Bytes at a line's beginning that hold its name: records of many classes are long."""
 
 
 @dataclass(frozen=True)
@@ -83,35 +87,34 @@ def read_run(folder: Path) -> Reading:
 def _log(lines: list[bytes]) -> tuple[dict[int, dict[str, float]], list[float], dict[str, Any]]:
     """Scores by step, speeds, and the last record of a training's evaluation.
 
-    Lines are told apart by how they begin, since the records of many classes are long. A record
-    without scores before it is of `contragan evaluate`, under a protocol of the user's.
+    What a user evaluated (see :class:`contragan.runs.log.InTraining`) is left out.
     """
     scores: dict[int, dict[str, float]] = {}
     speeds: list[float] = []
     whole = b""
-    after_scores = False
+    in_training = InTraining()
     for line in lines:
-        head = line[:80]
-        is_score = _SCORE in head
-        if (is_score or _SPEED in head) and (entry := _entry(line)) is not None:
-            step, name, value = entry
-            if is_score:
-                scores.setdefault(step, {})[name.removeprefix("evaluation/")] = value
+        found = _NAME.search(line[:_HEAD])
+        name = found[1].decode(errors="replace") if found else ""
+        own = in_training(name)
+        if own and name == RECORD:
+            whole = line
+        elif (own or name == _SPEED) and (entry := _entry(line)) is not None:
+            step, value = entry
+            if own:
+                scores.setdefault(step, {})[name.removeprefix(SCORE)] = value
             elif value > 0:
                 speeds.append(value)
-        elif _RECORD in head and after_scores:
-            whole = line
-        after_scores = is_score
     record = {}
     with suppress(ValueError):
         record = json.loads(whole or b"{}")
     return scores, speeds, record if isinstance(record, dict) else {}
 
 
-def _entry(line: bytes) -> tuple[int, str, float] | None:
+def _entry(line: bytes) -> tuple[int, float] | None:
     with suppress(ValueError, KeyError, TypeError):  # cut short by a kill
         entry = json.loads(line)
-        return int(entry["step"]), str(entry["name"]), float(entry["value"])
+        return int(entry["step"]), float(entry["value"])
     return None
 
 
