@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,24 @@ class MetricsLog:
 def _kept(
     records: list[dict[str, Any]], iteration: int, evaluated: bool
 ) -> Iterator[dict[str, Any]]:
-    after_scores = False
-    for record in records:
-        # Training writes its scores one by one and then the whole record; `contragan evaluate`
-        # writes the whole record only, and that is the user's.
-        is_score = record["name"].startswith("evaluation/")
-        in_training = is_score or (record["name"] == "evaluation" and after_scores)
-        after_scores = is_score
+    for record, is_later in with_origin(records):
+        is_evaluation = record["name"].partition("/")[0] == "evaluation"
+        in_training = is_evaluation and not is_later
         repeated = record["step"] == iteration and in_training and not evaluated
         if record["step"] <= iteration and not repeated:
             yield record
+
+
+def with_origin(records: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Each record, and whether it is a later evaluation, by ``contragan evaluate``.
+
+    Training writes its scores one by one and then the whole record; ``contragan evaluate`` writes
+    the whole record only, under a protocol of the user's.
+    """
+    after_scores = False
+    for record in records:
+        yield record, record["name"] == "evaluation" and not after_scores
+        after_scores = record["name"].startswith("evaluation/")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
