@@ -74,12 +74,12 @@ def test_checkpoints_of_a_run_share_the_map_of_the_first(trained_run: Path) -> N
     panels = [panel for panel in draw_embedding(maps).axes if panel.collections]
     assert [len(panel.collections) for panel in panels] == [2, 2, 2, 2]  # images and stars
     assert [panel.get_title().partition(":")[0] for panel in panels] == [
-        "iteration 8\nreal (training)",
         "iteration 4\nreal (training)",
+        "iteration 8\nreal (training)",
         "generated",
         "generated",
     ]
-    shown = (maps[0].real, maps[1].real, maps[0].generated, maps[1].generated)
+    shown = (maps[1].real, maps[0].real, maps[1].generated, maps[0].generated)
     for panel, places in zip(panels, shown, strict=True):
         points = np.asarray(panel.collections[0].get_offsets())
         assert sorted(points.tolist()) == pytest.approx(np.array(sorted(places.tolist())))

@@ -105,6 +105,63 @@ def test_curves_from_the_command(plot: Plot, logged: Path, tmp_path: Path) -> No
     ]
 
 
+def _later(step: int, features: str, distance: float) -> str:
+    record = {
+        "step": step,
+        "name": "evaluation",
+        "values": {"frechet_distance": distance},
+        "class_fidelity": None,
+        "protocol": {"extractor": {"extractor": features, "dim": 8, "resize": "none"}},
+        "counts": {},
+        "seed": 0,
+        "context": {},
+        "versions": {},
+        "warnings": [],
+        "wall_seconds": 1.0,
+    }
+    return json.dumps(record) + "\n"
+
+
+def test_what_evaluate_recorded_later_is_marked_apart(
+    plot: Plot, trained_run: Path, logged: Path, tmp_path: Path
+) -> None:
+    lines = (logged / "metrics.jsonl").read_text().splitlines(keepends=True)
+    lines.insert(5, _later(4, "pixels", 5.0))  # training's own record, behind its score
+    lines += [
+        _later(4, "pixels", 3.0),
+        _later(4, "efficientnet-lite0", 7.0),
+        _later(2, "pixels", 400.0),
+    ]
+    (logged / "metrics.jsonl").write_text("".join(lines))
+    (run,) = read_curves([logged])
+    same, other = "Fréchet distance (pixels)", "Fréchet distance (efficientnet-lite0)"
+    assert [(one.title, one.iteration, one.value) for one in run.later] == [
+        (same, 4, 3.0),
+        (other, 4, 7.0),
+        (same, 2, 400.0),
+    ]
+    assert run.curves["evaluation/frechet_distance"] == ([2, 4], [500.0, 5.0])
+    assert run.summary().endswith("3 scores of contragan evaluate, with protocols of their own")
+    figure = draw_curves([run])
+    panels = {panel.get_title(): panel for panel in figure.axes}
+    assert list(panels)[:2] == [same, other]
+    shown = [(line.get_marker(), list(line.get_ydata())) for line in panels[same].lines]
+    assert shown == [("o", [500.0, 5.0]), ("D", [3.0, 400.0])]
+    assert [list(line.get_ydata()) for line in panels[other].lines] == [[7.0]]
+    (legend,) = figure.legends
+    assert legend.get_texts()[-1].get_text().startswith("contragan evaluate")
+
+    (logged / "metrics.jsonl").write_text(lines[-2])  # nothing but a later one
+    numbers = tmp_path / "numbers.csv"
+    words = ["curves", logged, "--csv", numbers, "--out", tmp_path / "curves.png"]
+    assert plot(*words)[0] == 0
+    (row,) = csv.DictReader(numbers.read_text().splitlines())
+    assert (row["title"], row["value"], row["recorded_by"]) == (other, "7.0", "contragan evaluate")
+    pair = read_comparison([trained_run, logged], QUIET, columns=2)
+    assert [len(curves.later) for curves in pair.curves] == [0, 1]
+    assert other in [panel.get_title() for panel in draw_comparison(pair).axes]
+
+
 def test_a_comparison_has_the_same_classes_and_latents(
     trained_run: Path, unlabelled_run: Path, projection_run: Path, tmp_path: Path
 ) -> None:

@@ -136,7 +136,8 @@ def test_neighbours_are_those_of_the_check_for_copies(
     np.testing.assert_allclose(
         np.linalg.norm(apart, axis=1) / found.pairs.distances, 255, rtol=0.02
     )
-    assert draw_neighbours(found).axes[0].texts
+    texts = [text.get_text() for text in draw_neighbours(found).axes[0].texts]
+    assert texts[0] == found.title
     out = tmp_path / "neighbours.png"
     code, said, _ = plot("neighbours", trained_run, "--num", 40, "--out", out)
     assert code == 0

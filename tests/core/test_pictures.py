@@ -123,7 +123,11 @@ def test_a_long_group_goes_on_below_and_long_names_are_cut() -> None:
         ("a name that is far too long for one small image",) * count,
         None,
     )
-    picture = draw_pairs(pairs)
+    of = "a title that is wider than four images: " + "run " * 25
+    picture = draw_pairs(pairs, of=of)
+    assert picture.texts[0].text == of
+    assert picture.texts[1].y > picture.texts[0].y
+    assert picture.pixels.width > draw_pairs(pairs).pixels.width
     rows = {shades(picture.pixels, color)[0][0] for color in range(1, count)}
     assert len(rows) == 2
     assert len(shades(picture.pixels, 200)) == 1

@@ -2,6 +2,7 @@
 
 import html
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def test_noisy_grids_stay_within_six_megabytes(make_run: MakeRun, tmp_path: Path
     written = report([folder], tmp_path / "page.html")
     assert 2e6 < written.path.stat().st_size <= 6e6
     assert any("WebP" in line for line in written.left_out)
+
+
+def test_a_long_run_and_many_runs_take_seconds(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(evaluations=100, grids=50, size=(400, 300))
+    some = [make_run(f"run-{number}", evaluations=20, grids=10) for number in range(15)]
+    for asked, seconds in (([folder], 5), (some, 20)):
+        start = time.process_time()  # the machine may do other work
+        written = report(asked, tmp_path / "page.html")
+        assert time.process_time() - start < seconds
+        assert written.runs == len(asked)
+        assert written.left_out == ()
+        assert written.path.stat().st_size < 6e6
 
 
 def test_runs_are_compared_by_setting(make_run: MakeRun) -> None:

@@ -86,10 +86,16 @@ def read_comparison(
 
 
 def _main(run: RunCurves) -> RunCurves:
-    names = [f"evaluation/{name}" for name in SCORES if f"evaluation/{name}" in run.curves]
-    names = names or list(run.curves)
-    kept = names[:MOST_CURVES]
-    return RunCurves(run.title, {n: run.curves[n] for n in kept}, {n: run.titles[n] for n in kept})
+    recorded = run.curves or [one.name for one in run.later]
+    names = [f"evaluation/{name}" for name in SCORES if f"evaluation/{name}" in recorded]
+    kept = (names or list(recorded))[:MOST_CURVES]
+    titles = {name: run.titles[name] for name in kept if name in run.titles}
+    later = tuple(
+        one
+        for one in run.later
+        if one.name in kept and one.title in (titles.values() or [one.title])
+    )
+    return RunCurves(run.title, {name: run.curves[name] for name in titles}, titles, later)
 
 
 def draw_comparison(comparison: Comparison) -> Figure:

@@ -175,8 +175,9 @@ def _mapped(
 def draw_embedding(maps: Sequence[EmbeddingMap]) -> Figure:
     """A part for each run, whose panels are one map: real images and generated ones.
 
-    Checkpoints of one run stand side by side, real images above and generated ones below. Colours
-    are classes, stars are class proxies; generated images without classes are grey.
+    Checkpoints of one run stand side by side in the order of training, real images above and
+    generated ones below. Colours are classes, stars are class proxies; generated images without
+    classes are grey.
     """
     from matplotlib.figure import Figure
 
@@ -189,7 +190,7 @@ def draw_embedding(maps: Sequence[EmbeddingMap]) -> Figure:
     figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
     parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for group, part in zip(groups.values(), parts, strict=True):
-        _show_run(part, group)
+        _show_run(part, sorted(group, key=lambda one: one.iteration))
     return figure
 
 

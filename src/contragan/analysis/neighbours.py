@@ -87,5 +87,5 @@ def read_neighbours(
 
 def draw_neighbours(neighbours: Neighbours) -> Figure:
     """Each training image, framed, and to its right the generated images nearest to it."""
-    figure: Figure = draw_pairs(neighbours.pairs).figure()
+    figure: Figure = draw_pairs(neighbours.pairs, of=neighbours.title).figure()
     return figure

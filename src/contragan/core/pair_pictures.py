@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from contragan.core.fonts import font_for
-from contragan.core.pictures import BACKGROUND, FAINT, Picture, Text, enlarged
+from contragan.core.pictures import BACKGROUND, FAINT, INK, Picture, Text, enlarged
 
-CELL, GAP, CAPTION, BETWEEN, TITLE = 96, 6, 34, 26, 66
-"""Pixels: the least longer side of an image, between images, below them, between groups, on top."""
+CELL, GAP, CAPTION, BETWEEN, BELOW_TITLE = 96, 6, 34, 26, 20
+"""Pixels: the least longer side of an image, between images, below them, between groups, below the
+title."""
 
 PER_ROW = 8
 """Images in a row, training images among them."""
@@ -33,29 +34,22 @@ class ClosestPairs:
     training_names: tuple[str, ...] | None = None
 
 
-def draw_pairs(pairs: ClosestPairs, measured: str = "in features") -> Picture:
+def draw_pairs(pairs: ClosestPairs, measured: str = "in features", of: str = "") -> Picture:
     """Each training image once, and to its right the generated images that are nearest to it.
 
     Under the images stand their classes, and the distances under the generated ones. Training
-    images with equal pixels count as one. ``measured`` says what the distances are.
+    images with equal pixels count as one. ``measured`` says what the distances are, ``of`` whose
+    images these are.
     """
     sides = pairs.training.shape[-2:]
     scale = max(CELL // max(sides), 1)
     high, wide = (side * scale for side in sides)
-    places, width, height = _layout(_groups(pairs), wide, high)
+    texts = _title(measured, of)
+    lowest, longest = texts[-1].y + texts[-1].size, max(map(_length, texts))
+    top, least = lowest + BELOW_TITLE, longest + 2 * GAP
+    places, width, height = _layout(_groups(pairs), wide, high, top, least)
     pixels = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(pixels)
-    texts = [
-        Text(GAP, 10, "Training images (framed) and generated images nearest to them", 15, "la"),
-        Text(
-            GAP,
-            34,
-            f"Below: the class, and the distance {measured} (0: the same)",
-            12,
-            "la",
-            FAINT,
-        ),
-    ]
     for index, is_training, x, y in places:
         source = pairs.training if is_training else pairs.generated
         names = pairs.training_names if is_training else pairs.generated_names
@@ -71,6 +65,22 @@ def draw_pairs(pairs: ClosestPairs, measured: str = "in features") -> Picture:
     return Picture(pixels, tuple(texts))
 
 
+def _title(measured: str, of: str) -> list[Text]:
+    """The lines above the images."""
+    lines = [(of, 15, INK)] if of else []
+    lines.append(("Training images (framed) and generated images nearest to them", 15, INK))
+    lines.append((f"Below: the class, and the distance {measured} (0: the same)", 12, FAINT))
+    return [
+        Text(GAP, 10 + 24 * number, line, size, "la", color)
+        for number, (line, size, color) in enumerate(lines)
+    ]
+
+
+def _length(text: Text) -> int:
+    font = font_for(text.text, text.size)
+    return 0 if font is None else round(font.getlength(text.text))
+
+
 def _groups(pairs: ClosestPairs) -> list[list[int]]:
     """Indices of pairs with equal training images, in the order of their first pair."""
     groups: dict[bytes, list[int]] = {}
@@ -80,16 +90,18 @@ def _groups(pairs: ClosestPairs) -> list[list[int]]:
 
 
 def _layout(
-    groups: list[list[int]], wide: int, high: int
+    groups: list[list[int]], wide: int, high: int, top: int, least: int
 ) -> tuple[list[tuple[int, bool, int, int]], int, int]:
     """(pair, whether its training image, x, y) of every image, and the picture's size.
+
+    Images begin at ``top``, and the picture is at least ``least`` wide.
 
     A group that does not fit in what is left of a row begins the next; one that is longer than a
     row goes on below.
     """
     step, width = wide + GAP, PER_ROW * (wide + GAP) + BETWEEN * (PER_ROW // 2)
     places: list[tuple[int, bool, int, int]] = []
-    x, y, right = GAP, TITLE, 0
+    x, y, right = GAP, top, 0
     for group in groups:
         images = [(group[0], True), *((index, False) for index in group)]
         if x > GAP and x + len(images) * step > width:
@@ -101,7 +113,6 @@ def _layout(
             x += step
             right = max(right, x)
         x += BETWEEN
-    least = 470  # as wide as the title
     return places, max(right, least), y + high + CAPTION
 
 

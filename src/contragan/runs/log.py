@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,17 @@ def _kept(
         repeated = record["step"] == iteration and own and not evaluated
         if record["step"] <= iteration and not repeated:
             yield record
+
+
+def with_origin(records: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Each record, and whether it is a later evaluation, by ``contragan evaluate``.
+
+    See :class:`InTraining` for the rule.
+    """
+    in_training = InTraining()
+    for record in records:
+        own = in_training(record["name"])
+        yield record, record["name"] == RECORD and not own
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
