@@ -41,6 +41,15 @@ def test_a_row_is_a_class_and_a_column_a_latent(trained_run: Path) -> None:
     assert panel.get_title(loc="left") == "digits/contragan,\nseed 0\niteration 8"
 
 
+def test_a_rectangle_lies_in_the_middle_of_its_cell() -> None:
+    page = montage(np.zeros((1, 2, 1, 16, 8), np.uint8))
+    assert page.shape == (170, 2 * 170, 3)
+    dark = page[..., 0] == 0
+    np.testing.assert_array_equal(np.flatnonzero(dark.any(1)), np.arange(5, 165))
+    expected = np.concatenate([np.arange(45, 125), np.arange(215, 295)])
+    np.testing.assert_array_equal(np.flatnonzero(dark.any(0)), expected)
+
+
 def test_without_labels_rows_have_no_names(unlabelled_run: Path) -> None:
     (grid,) = read_grids([unlabelled_run], QUIET, columns=3)
     assert grid.row_names == ("",) * 5

@@ -114,6 +114,26 @@ def test_equal_training_images_are_shown_once_beside_all_that_are_near() -> None
     assert all(0 <= text.x <= width and text.y + text.size <= height for text in picture.texts)
 
 
+def test_rectangles_keep_their_shape() -> None:
+    images = torch.tensor([10, 20, 30, 5], dtype=torch.uint8)[:, None, None, None]
+    images = images.expand(-1, 3, 24, 12)
+    grid = np.asarray(labelled_grid(images, torch.tensor([0, 1, 0, 1]), ("ant", "bee")))[..., 0]
+    for shade, top, places_left in (
+        (10, GAP, 2),
+        (30, GAP, 1),
+        (20, 50 + GAP, 2),
+        (5, 50 + GAP, 1),
+    ):
+        rows, columns = np.nonzero(grid == shade)
+        assert (rows.min(), rows.max() + 1) == (top, top + 48)  # at twice the size
+        left = grid.shape[1] - places_left * (24 + GAP)
+        assert (columns.min(), columns.max() + 1) == (left, left + 24)
+    pairs = ClosestPairs(images[:1].numpy(), images[1:2].numpy(), np.array([0.5], dtype=np.float32))
+    pixels = np.asarray(draw_pairs(pairs).pixels)[..., 0]
+    spans = [[np.ptp(places) + 1 for places in np.nonzero(pixels == shade)] for shade in (10, 20)]
+    assert spans == [[96, 48], [96, 48]]
+
+
 def test_a_long_group_goes_on_below_and_long_names_are_cut() -> None:
     count = 12
     pairs = ClosestPairs(

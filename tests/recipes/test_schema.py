@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from contragan.core.errors import UserError
+from contragan.models.biggan import BigGANTrunkConfig
 from contragan.recipes.catalog import descriptions, recipe_names, recipe_text
+from contragan.recipes.explain import explained
 from contragan.recipes.schema import dump_recipe, load_recipe, parse_recipe
 
 
@@ -130,3 +132,20 @@ def test_a_recipe_file_of_the_users_own(tmp_path) -> None:  # type: ignore[no-un
     assert load_recipe(str(path)) == load_recipe("digits/acgan")
     with pytest.raises(UserError, match="cannot read"):
         load_recipe(str(tmp_path / "none.yaml"))
+
+
+def test_a_rectangle_is_written_as_it_is_read_and_a_square_as_ever() -> None:
+    wide = load_recipe("folder/contragan-eq7-64", ["data.resolution=96x64"])
+    assert "\n  resolution: 96x64\n" in dump_recipe(wide)
+    assert parse_recipe(dump_recipe(wide), "dumped") == wide
+    assert parse_recipe(explained(wide), "explained") == wide
+    square = load_recipe("folder/contragan-eq7-64", ["data.resolution=64x64"])
+    assert square == load_recipe("folder/contragan-eq7-64")
+    assert "\n  resolution: 64\n" in dump_recipe(square)
+
+
+def test_a_network_of_squares_refuses_a_rectangle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BigGANTrunkConfig, "rectangles", False)
+    with pytest.raises(UserError, match="discriminator biggan makes squares only, but data"):
+        load_recipe("folder/contragan-eq7-64", ["data.resolution=96x64"])
+    load_recipe("folder/contragan-eq7-64")

@@ -149,3 +149,17 @@ def test_a_run_that_goes_on_can_only_be_shortened() -> None:
     (way,) = ways_for(recipe, True, 1000, 6 * DAY)
     assert way == fewer_iterations(total, 1000, 6 * DAY)
     assert ways_for(recipe, False, 1000, 6 * DAY) == ways_out(recipe, 6 * DAY)
+
+
+def test_a_rectangle_is_made_smaller_in_its_shape() -> None:
+    settings = ["data.resolution=96x128", "generator.attention_after_block=3"]
+    recipe = load_recipe("folder/contragan-eq7-128", settings)
+    assert [way[0] for way in smaller(recipe)] == [
+        "data.resolution=72x96",  # which the networks do not have: the recipe refuses it
+        "data.resolution=48x64",
+    ]
+    *_, way = ways_out(recipe, 3 * DAY)
+    assert way.settings == ("data.resolution=48x64", "generator.attention_after_block=2")
+    square = load_recipe("folder/contragan-eq7-128", ["data.resolution=96", settings[1]])
+    # The same layers at a third more positions.
+    assert known(work(recipe)) == pytest.approx(4 / 3 * known(work(square)), rel=1e-9)
