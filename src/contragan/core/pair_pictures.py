@@ -42,7 +42,7 @@ def draw_pairs(pairs: ClosestPairs, measured: str = "in features", of: str = "")
     """
     cell = max(CELL // pairs.training.shape[-1], 1) * pairs.training.shape[-1]
     texts = _title(measured, of)
-    lowest, longest = texts[-1].y + texts[-1].size, max(map(_length, texts))
+    lowest, longest = round(texts[-1].y) + texts[-1].size, max(map(_length, texts))
     places, width, height = _layout(_groups(pairs), cell, lowest + BELOW_TITLE, longest + 2 * GAP)
     pixels = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(pixels)
