@@ -154,9 +154,11 @@ def test_what_evaluate_recorded_later_is_marked_apart(
     figure = draw_curves([run])
     panels = {panel.get_title(): panel for panel in figure.axes}
     assert list(panels)[:2] == [same, other]
-    shown = [(line.get_marker(), list(line.get_ydata())) for line in panels[same].lines]
+    shown = [
+        (line.get_marker(), np.asarray(line.get_ydata()).tolist()) for line in panels[same].lines
+    ]
     assert shown == [("o", [500.0, 5.0]), ("D", [3.0, 400.0])]
-    assert [list(line.get_ydata()) for line in panels[other].lines] == [[7.0]]
+    assert [np.asarray(line.get_ydata()).tolist() for line in panels[other].lines] == [[7.0]]
     (legend,) = figure.legends
     assert legend.get_texts()[-1].get_text().startswith("contragan evaluate")
 
