@@ -18,9 +18,7 @@ from contragan.studies.show import show_study
 from contragan.studies.view import View
 
 
-def progress(
-    index: int, kind: Kind, iteration: int = 0, seed: int = 0, **more: Any
-) -> Progress:
+def progress(index: int, kind: Kind, iteration: int = 0, seed: int = 0, **more: Any) -> Progress:
     run = RecordedRun(
         row=f"row {index}",
         column="2C",
