@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from contragan.recipes.schema import load_recipe
 from contragan.runs.log import read_metrics
 from contragan.runs.run import open_run
 from contragan.training.guard import (
+    SEPARATED,
     History,
     collapses,
     first_collapse,
     overfitted_at,
+    separation,
 )
 from contragan.training.outcome import Outcome
 from contragan.training.score import Score
@@ -35,6 +38,7 @@ HEALTHY = {
     "authenticity_held_out": 0.7,
     "saturated": 0.3,
     "image_difference": 1.9,
+    "gradient_norm_g": 4.0,
 }
 CONSTANT = {
     "logit_mean_train": -0.4,
@@ -42,6 +46,7 @@ CONSTANT = {
     "logit_mean_generated": -0.4,
     "logit_std_generated": 1e-6,
 }
+USELESS = {"logit_mean_train": -0.42, "gradient_norm_g": 0.009}
 
 
 def history(*changes: dict[str, float], distances: dict[int, float] | None = None) -> History:
@@ -63,7 +68,9 @@ def test_a_healthy_history_is_not_a_collapse() -> None:
     [
         ("dead discriminator", CONSTANT, 2),
         ("dead discriminator", dict.fromkeys(CONSTANT, 0.0), 2),
-        ("saturated discriminator", {"saturated": 1.0}, 3),
+        ("saturated discriminator", {"saturated": 0.99}, 3),
+        ("useless discriminator", USELESS, 3),
+        ("useless discriminator", USELESS | {"logit_mean_train": -0.59}, 3),
         ("identical images", {"image_difference": 0.005}, 2),
     ],
 )
@@ -74,7 +81,16 @@ def test_a_sign_must_last(kind: str, shows: dict[str, float], needed: int) -> No
     assert [(finding.kind, finding.iteration) for finding in found] == [(kind, 200)]
 
 
-@pytest.mark.parametrize("near", [{"saturated": 0.99}, {"image_difference": 0.009}])
+@pytest.mark.parametrize(
+    "near",
+    [
+        {"saturated": 0.98},
+        {"image_difference": 0.009},
+        USELESS | {"logit_mean_train": -0.39},
+        USELESS | {"logit_mean_train": -0.61},
+        USELESS | {"gradient_norm_g": 0.011},
+    ],
+)
 def test_what_is_nearly_a_sign_is_none(near: dict[str, float]) -> None:
     assert kinds(history(near, near, near, near)) == []
 
@@ -103,6 +119,62 @@ def test_a_log_alone_says_where_its_run_collapsed() -> None:
     assert found is not None
     assert (found.kind, found.iteration) == ("distance", 200)
     assert first_collapse(History(distances={100: 10.0, 200: 9.0, 300: 12.0})) is None
+
+
+LOGS = json.loads((Path(__file__).parent / "stability_logs.json").read_text())
+"""Signals of short trainings, which docs/stability.md describes."""
+
+FOUND = {
+    "bad-acgan-d1": ("dead discriminator", 20),
+    "bad-dcgan-nonorm": ("dead discriminator", 20),
+    "bad-eq7-d0.1": ("dead discriminator", 140),
+    "bad-eq7-d1": ("dead discriminator", 20),
+    "bad-lsgan-d1": ("dead discriminator", 20),
+    "bad-projgan-d0.05": ("dead discriminator", 20),
+    "bad-projgan-d0.3": ("useless discriminator", 20),
+    "bad-projgan-d1": ("dead discriminator", 20),
+    "bad-projgan-strongd": ("saturated discriminator", 140),
+}
+"""In all others the guard finds nothing: in the good ones, and in eight of the bad."""
+
+
+def logged(name: str) -> History:
+    log = LOGS[name]
+    measured = zip(*log["signals"].values(), strict=True)
+    signals = [dict(zip(log["signals"], values, strict=True)) for values in measured]
+    return History(
+        dict(zip(log["iterations"], signals, strict=True)),
+        {int(step): value for step, value in log["distances"].items()},
+    )
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_the_guard_on_logs_of_many_trainings(name: str) -> None:
+    found = first_collapse(logged(name))
+    assert (found and (found.kind, found.iteration)) == FOUND.get(name)
+
+
+def test_the_thresholds_lie_far_from_what_good_trainings_show() -> None:
+    """The margins that docs/stability.md states."""
+    good = {name: logged(name) for name in LOGS if name.startswith("good-")}
+    assert len(good) == 18
+    signals = [each for history in good.values() for each in history.signals.values()]
+    assert max(each.get("saturated", 0.0) for each in signals) == pytest.approx(0.715, abs=5e-4)
+    assert min(each["gradient_norm_g"] for each in signals) == pytest.approx(0.607, abs=5e-4)
+    assert min(each["image_difference"] for each in signals) == pytest.approx(1.696, abs=5e-4)
+    apart = {name: [separation(s) for s in h.signals.values()] for name, h in good.items()}
+    close = {n for n, values in apart.items() if any(v and abs(v) < SEPARATED for v in values)}
+    # Only the gradient tells these runs from useless ones.
+    assert close == {"good-dcgan", "good-ggan", "good-cifar-dcgan", "good-cifar-wgan-gp"}
+
+
+def test_what_a_useless_discriminator_is_told() -> None:
+    (found,) = collapses(history({}, *[USELESS] * 3))
+    assert found.says == (
+        "the discriminator tells real images from generated ones no better than chance (the means "
+        "of its logits are 0.20 standard deviations apart), and the generator gets no gradient "
+        "(norm 0.009)"
+    )
 
 
 def test_a_guard_that_sees_nothing_is_refused() -> None:
@@ -143,6 +215,8 @@ def test_a_dead_discriminator_is_told_as_asked(
     assert said.count("the discriminator gives every image the same logit") == (choice != "ignore")
     assert outcome.exit_code == (3 if choice == "stop" else 0)
     assert outcome.iteration == (4 if choice == "stop" else 8)
+    rate = "note: lower its learning rate (training.discriminator_optimizer.learning_rate, 0.0002"
+    assert said.count(rate) == (choice != "ignore")
     if choice != "stop":
         return
     assert outcome.lines()[0].startswith("stopped by the collapse guard: the discriminator gives")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from contragan.core.types import ONE_LEVEL
 from contragan.training.stability import PREFIX
@@ -18,8 +19,20 @@ EQUAL_LOGITS, ZERO = 1e-4, 1e-6
 """Logits are equal where they differ by at most the first as a share of the largest mean, or by at
 most the second where the loss has a boundary; a Wasserstein critic may have any scale."""
 
+SATURATED = 0.99
+"""A discriminator is saturated where at least this share of its hinge terms is."""
+
 SATURATED_IN_A_ROW = 3
-"""Measurements one after the other in which every hinge term is saturated."""
+"""Measurements one after the other in which D is saturated."""
+
+SEPARATED, NO_GRADIENT = 0.25, 0.01
+"""D is useless where the means of its logits of real and of generated images are apart by less than
+the first many of their standard deviations (the best boundary between them would be right on 55% of
+images), and the generator's gradient is smaller than the second. Near a good equilibrium the first
+alone may hold, and with batch norm, whose running statistics follow slowly, early in a good run."""
+
+USELESS_IN_A_ROW = 3
+"""Measurements one after the other in which D is useless."""
 
 WORSE, WORSE_OVERFITTED = 2.0, 1.5
 """A distance has collapsed where it is more than this many times the best so far; less is enough
@@ -30,11 +43,20 @@ OVERFITTED = 0.5
 more. Not a collapse: the best iteration often comes later (Figure 3 of the paper)."""
 
 
+Kind = Literal[
+    "dead discriminator",
+    "useless discriminator",
+    "saturated discriminator",
+    "identical images",
+    "distance",
+]
+
+
 @dataclass(frozen=True)
 class Finding:
     """A collapse: its kind, the iteration that first showed it, and a clause for people."""
 
-    kind: str
+    kind: Kind
     iteration: int
     says: str
 
@@ -93,8 +115,9 @@ def collapses(history: History) -> list[Finding]:
     >>> [found.says for found in collapses(history)]
     ['the distance is 25, and 10 at its best (iteration 200)']
     """
+    dead = _of_signals(history, "dead discriminator", IN_A_ROW, _is_dead)
     found = [
-        _of_signals(history, "dead discriminator", IN_A_ROW, _is_dead),
+        dead or _of_signals(history, "useless discriminator", USELESS_IN_A_ROW, _is_useless),
         _of_signals(history, "saturated discriminator", SATURATED_IN_A_ROW, _is_saturated),
         _of_signals(history, "identical images", IN_A_ROW, _is_one_image),
         _of_distance(history),
@@ -116,7 +139,7 @@ Rule = Callable[[Signals], str | None]
 """A clause for people where a measurement shows a collapse."""
 
 
-def _of_signals(history: History, kind: str, count: int, rule: Rule) -> Finding | None:
+def _of_signals(history: History, kind: Kind, count: int, rule: Rule) -> Finding | None:
     last = list(history.signals)[-count:]
     says = [rule(history.signals[step]) for step in last]
     if len(says) < count or says[-1] is None or None in says:
@@ -135,10 +158,42 @@ def _is_dead(signals: Signals) -> str | None:
     return f"the discriminator gives every image the same logit ({real:.3g})"
 
 
-def _is_saturated(signals: Signals) -> str | None:
-    if signals.get("saturated") != 1:
+def separation(signals: Signals) -> float | None:
+    """By how many of their standard deviations D's logits of training images lie above those of
+    generated ones; None where they were not measured, or do not vary.
+
+    >>> made = {"logit_mean_train": 1.0, "logit_std_train": 0.5}
+    >>> separation(made | {"logit_mean_generated": 0.0, "logit_std_generated": 0.5})
+    2.0
+    """
+    names = ("logit_mean_train", "logit_mean_generated", "logit_std_train", "logit_std_generated")
+    if not all(name in signals for name in names):
         return None
-    return "every hinge term is saturated: the discriminator's adversarial loss has no gradient"
+    real, fake, *deviations = (signals[name] for name in names)
+    spread = math.hypot(*deviations) / math.sqrt(2)
+    return (real - fake) / spread if spread else None
+
+
+def _is_useless(signals: Signals) -> str | None:
+    apart, gradient = separation(signals), signals.get("gradient_norm_g")
+    if apart is None or gradient is None:
+        return None
+    if not (abs(apart) < SEPARATED and gradient < NO_GRADIENT):
+        return None
+    return (
+        "the discriminator tells real images from generated ones no better than chance (the means "
+        f"of its logits are {abs(apart):.2f} standard deviations apart), and the generator gets "
+        f"no gradient (norm {gradient:.2g})"
+    )
+
+
+def _is_saturated(signals: Signals) -> str | None:
+    share = signals.get("saturated", 0.0)
+    if not share >= SATURATED:
+        return None
+    return (
+        f"{share:.1%} of the hinge terms are saturated: the discriminator hardly learns from them"
+    )
 
 
 def _is_one_image(signals: Signals) -> str | None:

@@ -104,6 +104,10 @@ class StabilityMeter:
         self._networks: dict[str, nn.Module] = dict(networks)
         self._shared = [SharedWeights(network) for network in networks.values()]
 
+    @property
+    def device(self) -> torch.device:
+        return self.fabric.device
+
     @torch.no_grad()
     def measure(self, iteration: int) -> list[Record]:
         """The signals after an iteration, as records of the run's ``metrics.jsonl``."""

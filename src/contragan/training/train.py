@@ -216,9 +216,9 @@ def make_watch(setup: Setup, step: Step) -> Watch:
     if recipe.training.stability_every_iterations is None:
         return Watch()
     if setup.fabric.global_rank > 0:
-        return Watch(recipe.training)
+        return Watch(recipe)
     meter = StabilityMeter(step, setup.train, setup.test, recipe.adversarial)
-    return Watch(recipe.training, meter)
+    return Watch(recipe, meter)
 
 
 def make_evaluator(setup: Setup, generator: Generator, ema: bool) -> Evaluator:
