@@ -118,14 +118,14 @@ def test_classes_are_matched_and_all_of_it_is_said_and_recorded(
     assert recorded["iteration"] == 12
     assert recorded["frozen_discriminator_blocks"] == 1
     assert [(one["name"], one["how"], one["origin"]) for one in recorded["classes"]] == [
-        ("dog", "nearest", origin),
         ("Kühe", "same name", "Kühe"),
+        ("dog", "nearest", origin),
     ]
     taken = recorded["networks"]["generator"]
     assert taken["by_class"] == ["shared.weight"]
     assert (len(taken["whole"]), taken["anew"]) == (73, [])
     order = open_run(animals).dataset.class_names
-    rows = [order.index(origin), order.index("Kühe")]
+    rows = [order.index("Kühe"), order.index(origin)]
     old, new = weights(animals, "generator"), weights(out, "generator")
     assert_close(new["shared.weight"], old["shared.weight"][rows])
 
