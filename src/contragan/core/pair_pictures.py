@@ -46,7 +46,7 @@ def draw_pairs(pairs: ClosestPairs, measured: str = "in features", of: str = "")
     high, wide = (side * scale for side in sides)
     texts = _title(measured, of)
     lowest, longest = texts[-1].y + texts[-1].size, max(map(_length, texts))
-    top, least = lowest + BELOW_TITLE, longest + 2 * GAP
+    top, least = round(lowest) + BELOW_TITLE, longest + 2 * GAP
     places, width, height = _layout(_groups(pairs), wide, high, top, least)
     pixels = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(pixels)
