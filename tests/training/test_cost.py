@@ -42,7 +42,8 @@ class Log:
 
 def told(seconds: list[float], each: float, every: int = 10) -> list[str]:
     """What a run says whose iterations take ``each`` seconds."""
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     recipe = load_recipe("digits/projgan", [f"training.stability_every_iterations={every}"])
     watch = Watch(recipe, Meter(clock, seconds), cost=Cost(clock))  # type: ignore[arg-type]
     for iteration in range(1, every * len(seconds) + 1):

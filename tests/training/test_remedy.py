@@ -16,7 +16,7 @@ G = "training.generator_optimizer.learning_rate"
 
 
 def said(kind: Kind, *settings: str) -> str:
-    return remedy(Finding(kind, 100, ""), load_recipe("digits/biggan", settings))
+    return remedy(Finding(kind, 100, ""), load_recipe("digits/biggan", [*settings]))
 
 
 def test_the_usual_learning_rates_are_those_of_the_recipes() -> None:

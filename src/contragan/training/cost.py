@@ -56,5 +56,5 @@ class Cost:
         assert share is not None
         # Of what is not measuring, since that grows with the interval and the rest does not.
         least = every * share / (1 - share) * (1 - MOST) / MOST
-        digit = 10 ** max(0, math.floor(math.log10(least)) - 1)
+        digit: int = 10 ** max(0, math.floor(math.log10(least)) - 1)
         return math.ceil(round(least / digit, 6)) * digit
