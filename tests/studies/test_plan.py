@@ -93,6 +93,10 @@ def test_cells_of_other_scales_are_left_out() -> None:
             {"cells": [{"row": "a", "column": "b", "recipe": "digits/bigan"}]},
             "cell 'a, b': unknown recipe 'digits/bigan', did you mean 'digits/biggan'",
         ),
+        (
+            {"scores": ["frechet_distance", "frechet_distanse"]},
+            "score 'frechet_distanse', which its .* do not give, did you mean 'frechet_distance'",
+        ),
     ],
 )
 def test_what_does_not_exist_is_found_with_its_place(

@@ -121,7 +121,7 @@ def test_jobs_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         def stop(self) -> None: ...
 
     monkeypatch.setattr(jobs, "LocalHandle", Started)
-    monkeypatch.setattr(jobs, "cores", lambda: 8)
+    monkeypatch.setattr(jobs, "num_cores", lambda: 8)
     monkeypatch.setattr(jobs, "visible_gpus", lambda: ["4", "5"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     job = jobs.Job(tmp_path / "run", (), tmp_path / "run.log")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from contragan.core.errors import UserError
 from contragan.core.registry import kind_of
+from contragan.metrics.registry import METRICS, scores_of
 from contragan.recipes.catalog import nearest, recipe_names, short_name
 from contragan.recipes.reading import models_in
 from contragan.recipes.schema import Recipe, load_recipe
@@ -58,7 +59,8 @@ def plan(study: Study, scale_name: str, seeds: int | None = None) -> list[Planne
     means as many as the scale says, or the cell where it has fewer.
 
     Raises:
-        UserError: an unknown recipe, setting or kind, in which cell or scale.
+        UserError: an unknown recipe, setting or kind, in which cell or scale; a score that no cell
+            is evaluated for.
     """
     scale = study.scales[scale_name]
     _check_kinds(scale, scale_name)
@@ -66,6 +68,7 @@ def plan(study: Study, scale_name: str, seeds: int | None = None) -> list[Planne
     if not cells:
         raise UserError(f"the study has no cell at scale {scale_name}")
     recipes = [(cell, _resolved(cell, scale)) for cell in cells]
+    _check_scores(study, [recipe for _, recipe in recipes])
     return [
         PlannedRun(_recorded(cell, recipe, seed), recipe)
         for seed in range(scale.seeds if seeds is None else seeds)
@@ -107,6 +110,17 @@ def _recorded(cell: Cell, recipe: Recipe, seed: int) -> RecordedRun:
         total_iterations=recipe.training.total_iterations,
         evaluated=recipe.training.evaluate_every_iterations is not None,
     )
+
+
+def _check_scores(study: Study, recipes: Iterable[Recipe]) -> None:
+    names = {name for recipe in recipes for name in recipe.evaluation.metrics}
+    known = scores_of({name: METRICS[name] for name in sorted(names)})
+    for score in [*study.scores, *(claim.score for claim in study.claims)]:
+        if score not in known:
+            raise UserError(
+                f"the study asks for the score '{score}', which its cells' evaluation.metrics "
+                f"do not give{nearest(score, list(known))}"
+            )
 
 
 def _check_kinds(scale: Scale, name: str) -> None:
