@@ -10,23 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import contragan
 from PIL import Image
 
-from contragan import cli
 from contragan.core.files import write_text
 from contragan.recipes.catalog import recipe_text
 from contragan.runs.checkpoint import verify
 from contragan.runs.run import is_run, open_run
-
-
-def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, output, errors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def draw_classes(root: Path, counts: dict[str, int], size: int = 32) -> Path:

@@ -2,26 +2,15 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from in_process import contragan
 from PIL import Image
 
-from contragan import cli
 from contragan.evaluation.image_files import distinct_names
-
-
-def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, output, errors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:

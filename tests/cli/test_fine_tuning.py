@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from in_process import contragan
 from PIL import Image
 from safetensors.torch import load_file
 from torch.testing import assert_close
@@ -26,15 +27,6 @@ PHOTOS = (
     "data={kind: folder, resolution: 16, channels: 1, horizontal_flip: false, "
     "fake_labels: training}"
 )
-
-
-def contragan(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def words(recipe: str, out: Path, settings: list[str], iterations: int = 2) -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from in_process import contragan as run
 from PIL import Image, ImageFont
 
 import contragan as package
-from contragan import cli
 from contragan.core import fonts
 from contragan.core.errors import UserError
 from contragan.core.pictures import labelled_grid
@@ -41,16 +40,6 @@ UNCONDITIONAL = [
     "training.evaluate_every_iterations=1",
 ]
 PIXELS = ["--features", "pixels", "--metrics", "frechet_distance"]
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, output, errors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def settings(overrides: list[str]) -> list[str]:

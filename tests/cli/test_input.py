@@ -11,19 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import contragan
 
 import contragan as package
-from contragan import cli
-
-
-def contragan(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, output, errors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:

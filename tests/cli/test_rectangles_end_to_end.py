@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import contragan as run
 from PIL import Image
 
-from contragan import cli
 from contragan.runs.log import read_metrics
 
 SMALL = [
@@ -46,16 +45,6 @@ ADA = (
     "interval: 1}"
 )
 TRAIN = ["train", "folder/contragan-eq7-32"]
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, output, errors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def settings(*overrides: str) -> list[str]:

@@ -10,22 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from in_process import contragan
 
-from contragan import cli
 from contragan.recipes.schema import dump_recipe, load_recipe
 from contragan.runs.checkpoint import pointer, verify
 from contragan.runs.log import read_metrics
 from contragan.runs.run import open_run
-
-
-def contragan(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, output, errors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def settings(overrides: list[str]) -> list[str]:

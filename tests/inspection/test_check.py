@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import contragan as _run
 from PIL import Image
 
-from contragan import cli
 from contragan.inspection import Check, Finding
 from contragan.inspection.found import find
 from contragan.inspection.report import lines
@@ -97,15 +96,6 @@ def test_the_sheet_counts_what_can_be_read(planted: Path) -> None:
     rows = class_rows(find(planted), {"rings/broken.jpg"})
     assert [name for name, _ in rows] == ["Grünfink (30)", "rings (25)", "stripes (29)", "tiny (3)"]
     assert [len(chosen) for _, chosen in rows] == [12, 12, 12, 3]
-
-
-def _run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 @pytest.fixture

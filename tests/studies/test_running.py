@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from in_process import contragan
 from pretended_study import SETTINGS, write_study
 from rich.console import Console
 
-from contragan import cli
 from contragan.core import parent
 from contragan.core.errors import UserError
 from contragan.runs.checkpoint import verify
@@ -33,15 +33,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
 def example() -> str:
     """The study in the documentation."""
     return DOCS.read_text().partition("```yaml\n")[2].partition("```")[0]
-
-
-def contragan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:

@@ -14,7 +14,7 @@ from contragan.core.errors import UserError
 from contragan.core.words import counted
 from contragan.evaluation.quantities import SECTIONS, is_part, quantity_title, section
 from contragan.evaluation.record import EvaluationRecord, todays_name
-from contragan.runs.log import read_metrics, with_origin
+from contragan.runs.log import RECORD, read_metrics, with_origin
 from contragan.runs.run import open_run
 
 if TYPE_CHECKING:
@@ -116,8 +116,10 @@ def read_curves(folders: Sequence[Path], *, only: Sequence[str] = ()) -> list[Ru
 
 def _curves(path: Path, title: str, only: Sequence[str]) -> RunCurves:
     log = path / "metrics.jsonl"
-    records = list(with_origin(read_metrics(log) if log.is_file() else []))
-    training = [record for record, is_later in records if not is_later]
+    training: list[dict[str, Any]] = []
+    evaluated: list[dict[str, Any]] = []  # later, by contragan evaluate
+    for record, own in with_origin(read_metrics(log) if log.is_file() else []):
+        (evaluated if record["name"] == RECORD and not own else training).append(record)
     evaluation = next(filter(None, map(_evaluation, training)), None)
     curves: dict[str, Curve] = {}
     for record in training:
@@ -129,7 +131,7 @@ def _curves(path: Path, title: str, only: Sequence[str]) -> RunCurves:
         steps, values = curves.setdefault(name, ([], []))
         steps.append(record["step"])
         values.append(float(value))
-    later = [one for record, is_later in records if is_later for one in _later_scores(record)]
+    later = [one for record in evaluated for one in _later_scores(record)]
     if not curves and not later:
         raise UserError(f"the run in {path} has recorded nothing yet: {log} holds no scores")
 

@@ -17,6 +17,7 @@ from filelock import Timeout
 from contragan.core.errors import UserError
 from contragan.core.files import expanded, write_text
 from contragan.core.locking import NO_LOCKS, file_lock
+from contragan.core.words import counted
 
 IMAGES, STATISTICS, DOWNLOADS, UNPACKED = "stores", "statistics", "downloads", "unpacked"
 """The folders in it: decoded data sets, statistics of features, files of data sets, and archives of
@@ -187,7 +188,7 @@ def _statistics(items: list[Path]) -> Iterator[Entry]:
     """All files of statistics as one entry; what another process may be writing is left out."""
     paths = [path for path in items if _STATISTICS.fullmatch(path.name) or _is_old_leftover(path)]
     if paths:
-        files = "1 file" if len(paths) == 1 else f"{len(paths):,} files"
+        files = counted(len(paths), "file")
         yield Entry("statistics", files, tuple(paths), sum(map(_size, paths)))
 
 

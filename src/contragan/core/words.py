@@ -35,7 +35,7 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 def images_of(count: int) -> str:
     """How many images, in words."""
-    return "1 image" if count == 1 else f"{count:,} images"
+    return counted(count, "image")
 
 
 def readable(count: int) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field
 from contragan.core.cache import DOWNLOADS, cache_folder
 from contragan.core.errors import UserError
 from contragan.core.memory import fits_in_memory
+from contragan.core.words import counted
 from contragan.data.base import ImageDataset, Source, Split
 from contragan.data.digits import DigitsConfig
 from contragan.data.file_source import FileSource
@@ -144,6 +145,6 @@ def describe_classes(dataset: ImageDataset) -> str:
     if len(each) > MOST_NAMED:
         each = [*each[: MOST_NAMED - 2], "...", each[-1]]
     spread = f", {min(counts):,} to {max(counts):,} of each" if len(counts) > MOST_NAMED else ""
-    classes = "1 class" if len(counts) == 1 else f"{len(counts):,} classes"
+    classes = counted(len(counts), "class", "classes")
     split = "training" if dataset.split == "train" else dataset.split
     return f"{len(dataset):,} {split} images of {classes}{spread}: {', '.join(each)}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from contragan.core.errors import UserError
 from contragan.core.resolution import Resolution
-from contragan.core.words import shortened
+from contragan.core.words import counted, shortened
 from contragan.data.base import Labels
 from contragan.data.file_source import Unreadable, opened
 from contragan.data.preprocess import upright_size
@@ -92,7 +92,7 @@ class Survey:
                 f"are cropped to squares; {self._without_cropping()}"
             )
         if self.unreadable:
-            files = "1 file" if self.unreadable == 1 else f"{self.unreadable:,} files"
+            files = counted(self.unreadable, "file")
             found.append(f"{files} cannot be opened: contragan data check names each")
         found += [f"note: {line}" for line in self.notes]
         found.append("copies and wrong labels were not looked for: contragan data check does that")

@@ -6,6 +6,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator
 
+from contragan.core.words import counted
 from contragan.inspection.findings import Check, ClassCount, Finding
 
 WIDTH = 80
@@ -24,7 +25,7 @@ def lines(check: Check) -> Iterator[str]:
     """The lines of a check, for a terminal."""
     yield from _filled(f"{check.path}: {check.layout}", "", "  ")
     train, test = (sum(getattr(one, name) for one in check.classes) for name in ("train", "test"))
-    classes = "1 class" if len(check.classes) == 1 else f"{len(check.classes):,} classes"
+    classes = counted(len(check.classes), "class", "classes")
     held = "held out for testing" if check.held_out else "test"
     yield f"{train + test:,} images in {classes}: {train:,} for training, {test:,} {held}"
     yield ""

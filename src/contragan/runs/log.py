@@ -75,23 +75,17 @@ class InTraining:
 def _kept(
     records: list[dict[str, Any]], iteration: int, evaluated: bool
 ) -> Iterator[dict[str, Any]]:
-    in_training = InTraining()
-    for record in records:
-        own = in_training(record["name"])
+    for record, own in with_origin(records):
         repeated = record["step"] == iteration and own and not evaluated
         if record["step"] <= iteration and not repeated:
             yield record
 
 
 def with_origin(records: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Each record, and whether it is a later evaluation, by ``contragan evaluate``.
-
-    See :class:`InTraining` for the rule.
-    """
+    """Each record, and whether it is of an evaluation in training (:class:`InTraining`)."""
     in_training = InTraining()
     for record in records:
-        own = in_training(record["name"])
-        yield record, record["name"] == RECORD and not own
+        yield record, in_training(record["name"])
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
