@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
     "conditioning.embedding_dim": 128,
     "augmentation": {"kind": "diff_augment"},
     "training.batch_size": 64,
-    "training.precision": "fp32",
+    "training.precision": "bf16",
     "training.ema": {"decay": 0.999, "start_iteration": 500},
     "training.checkpoint_every_iterations": 500,
     "training.sample_every_iterations": 1000,
