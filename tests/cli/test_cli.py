@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from in_process import contragan
 from PIL import Image
+from systems import posix_signals
 
 from contragan.core.files import write_text
 from contragan.recipes.catalog import recipe_text
@@ -284,6 +285,7 @@ def test_home_is_expanded_in_every_path(
     refused(capsys, ["evaluate", "~/a", "~/b"], f"no images at {tmp_path / 'a'}")
 
 
+@posix_signals
 def test_a_reader_that_leaves_ends_training_with_a_checkpoint(
     tmp_path: Path, tiny: list[str]
 ) -> None:

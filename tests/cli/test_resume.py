@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from in_process import contragan
+from systems import posix_signals
 
 from contragan.recipes.schema import dump_recipe, load_recipe
 from contragan.runs.checkpoint import pointer, verify
@@ -89,7 +90,7 @@ def test_what_cannot_be_resumed(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no SIGUSR1")
+@posix_signals
 def test_a_job_scheduler_s_signal_saves_and_stops(tmp_path: Path, tiny: list[str]) -> None:
     overrides = [*tiny, "training.total_iterations=999999"]
     overrides += ["training.checkpoint_every_iterations=999999"]

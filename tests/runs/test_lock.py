@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from systems import posix_signals
 
 from contragan.core.errors import UserError
 from contragan.runs.lock import HOLDER, LOCK, RunLock
@@ -41,6 +42,7 @@ def test_the_second_is_told_who_holds_it_and_leaves_no_trace(tmp_path: Path) -> 
     second.release()
 
 
+@posix_signals
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     child = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pretended_study import SETTINGS, write_study
+from systems import posix_signals
 
 from contragan.runs.checkpoint import verify
 from contragan.runs.lock import HOLDER
@@ -49,6 +50,7 @@ def wait_until_it_trains(tmp_path: Path) -> Path:
     return folder
 
 
+@posix_signals
 def test_a_lost_worker_s_run_goes_on(tmp_path: Path, command: list[str]) -> None:
     runner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     folder = wait_until_it_trains(tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pretended_study import TOTAL, PretendedPlace, pretend
 from rich.console import Console
+from systems import posix_signals
 
 from contragan.core.locking import file_lock
 from contragan.studies.jobs import Job
@@ -150,8 +151,10 @@ def test_a_lock_taken_meanwhile_is_not_a_failure(prepared: Prepared) -> None:
     assert place.started.count(theirs) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_stops_the_runs_which_save(prepared: Prepared, number: signal.Signals) -> None:
+@posix_signals
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_stops_the_runs_which_save(prepared: Prepared, name: str) -> None:
+    number = signal.Signals[name]
     second = names(prepared)[1]
 
     def interrupt(job: Job) -> None:
@@ -164,12 +167,13 @@ def test_a_signal_stops_the_runs_which_save(prepared: Prepared, number: signal.S
     assert [kind for kind, _ in ended.values()] == ["done", "waiting", "waiting", "waiting"]
     assert place.handles[1].stopped
     assert stop.exit_code == 128 + number
-    assert stop.reason == f"stopped by {number.name}"
+    assert stop.reason == f"stopped by {name}"
     assert state_of(prepared.pool, prepared.runs[1].recorded).iteration == 2
 
     assert set(make(prepared, PretendedPlace()).values()) == {("done", "")}
 
 
+@posix_signals
 def test_nobody_reads_the_output_any_more(prepared: Prepared) -> None:
     stop = RunnerStop(abandoned=lambda: True)
     place = PretendedPlace(endings={"digits": [None]})

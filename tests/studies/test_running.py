@@ -16,6 +16,7 @@ import pytest
 from in_process import contragan
 from pretended_study import SETTINGS, write_study
 from rich.console import Console
+from systems import posix_signals
 
 from contragan.core import parent
 from contragan.core.errors import UserError
@@ -76,6 +77,7 @@ def test_the_documented_study_runs(
     ]
 
 
+@posix_signals
 def test_a_run_does_not_outlive_what_started_it(tmp_path: Path, tiny: list[str]) -> None:
     """The starter is killed with SIGKILL; the run saves where it is."""
     settings = [*tiny, "training.total_iterations=100000", "training.log_every_iterations=1"]
@@ -159,6 +161,7 @@ def test_a_machine_that_does_not_see_the_study_says_so(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@posix_signals
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killing_the_runner_loses_nothing(tmp_path: Path) -> None:

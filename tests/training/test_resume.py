@@ -15,6 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
+from systems import posix_signals
 
 from contragan.core.errors import UserError
 from contragan.core.types import Terms
@@ -244,8 +245,10 @@ def test_what_the_user_evaluated_is_kept_on_resume(tmp_path: Path, tiny: list[st
     assert found == [(3, 0), (4, 7), (6, 0)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_signals(tmp_path: Path, tiny: list[str], number: signal.Signals) -> None:
+@posix_signals
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_signals(tmp_path: Path, tiny: list[str], name: str) -> None:
+    number = signal.Signals[name]
     command = [sys.executable, "-m", "contragan", "train", "digits/contragan"]
     settings = [*tiny, "training.total_iterations=3000", "training.checkpoint_every_iterations=5"]
     command += [word for setting in settings for word in ("--set", setting)]
@@ -263,11 +266,11 @@ def test_signals(tmp_path: Path, tiny: list[str], number: signal.Signals) -> Non
     process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     stopped_at = load_trainer(last(tmp_path / "run"))["iteration"]
-    if number == signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
+    if name == "SIGKILL":
+        assert process.returncode == -number
     else:
         assert process.returncode == 128 + number
-        assert f"stopped by {number.name}; saved at iteration {stopped_at}" in said
+        assert f"stopped by {name}; saved at iteration {stopped_at}" in said
     total = stopped_at + 3
     total -= total % 5 - 5
     run(tmp_path / "run", [*tiny, "training.checkpoint_every_iterations=5"], total, resume=True)

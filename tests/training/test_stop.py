@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from systems import posix_signals
 
 from contragan.core import parent
 from contragan.core.signals import Interrupted, interrupting
@@ -54,12 +55,14 @@ def test_a_system_without_sigusr1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert interrupting() == (signal.SIGINT, signal.SIGTERM)
 
 
+@posix_signals
 def test_output_that_was_closed() -> None:
     stop = Stop(abandoned=lambda: True)
     assert stop.reason == "stopped because its output was closed"
     assert stop.exit_code == 128 + signal.SIGPIPE
 
 
+@posix_signals
 def test_signals_after_the_end_of_the_parent_do_not_cut_the_saving_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
