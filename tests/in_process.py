@@ -7,11 +7,17 @@ import pytest
 from contragan import cli
 
 
-def contragan(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run ``contragan WORDS`` here: exit code, output, errors."""
+def exit_code(*words: object) -> int:
+    """Run ``contragan WORDS`` here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["contragan", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
+    return int(ended.value.code or 0)
+
+
+def contragan(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Run ``contragan WORDS`` here: exit code, output, errors."""
+    code = exit_code(*words)
     said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
+    return code, said.out, said.err

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from in_process import contragan
 
 Plot = Callable[..., tuple[int, str, str]]
 
@@ -39,17 +40,7 @@ def unlabelled_run(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) ->
 @pytest.fixture
 def plot(capsys: pytest.CaptureFixture[str]) -> Plot:
     """Runs ``contragan plot`` in this process: exit code, output, errors."""
-    from contragan.cli import main
-
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["contragan", "plot", *map(str, words)])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return partial(contragan, capsys, "plot")
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from in_process import exit_code
 
 from contragan.analysis.stability import draw_stability, read_stability
-from contragan.cli import main
 from contragan.core.errors import UserError
 
 SIGNALS = {
@@ -75,17 +74,13 @@ def test_each_run_has_a_row_of_three_panels_with_its_marks(run: Path, tmp_path: 
 
 
 def test_the_command_writes_figure_and_numbers(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heads = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
     numbers = tmp_path / "numbers.csv"
     for suffix, head in heads.items():
         out = tmp_path / f"figure{suffix}"
-        words = ["contragan", "plot", "stability", str(run), "--out", str(out)]
-        monkeypatch.setattr(sys, "argv", [*words, "--csv", str(numbers)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert end.value.code == 0
+        assert exit_code("plot", "stability", run, "--out", out, "--csv", numbers) == 0
         assert out.read_bytes().startswith(head)
     rows = list(csv.DictReader(numbers.read_text().splitlines()))
     found = {(row["signal"], int(row["iteration"])): float(row["value"]) for row in rows}
@@ -105,11 +100,7 @@ def test_what_is_missing_is_said(run: Path, trained_run: Path, tmp_path: Path) -
 
 
 def test_another_format_is_refused_before_anything_is_read(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["contragan", "plot", "stability", str(run), "--out", "figure.jpg"]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
+    assert exit_code("plot", "stability", run, "--out", "figure.jpg") == 2
     assert "--out figure.jpg: a figure is written as .png, .svg, .pdf" in capsys.readouterr().err

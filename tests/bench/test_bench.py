@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from in_process import contragan
 from PIL import Image
 from rich.console import Console
 
-from contragan import cli
 from contragan.bench.measure import TURN, BenchRequest, bench_batches
 from contragan.bench.memory import check_memory, estimate_memory
 from contragan.core.errors import UserError
@@ -30,12 +29,8 @@ def test_figures_are_possible(
     settings = [*tiny, "training.discriminator_steps=2"]
     words = [word for setting in settings for word in ("--set", setting)]
     words += ["--iterations", "3", "--batches", "8,16", "--profile", "--json", str(file)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", "bench", "digits/contragan", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert ended.value.code == 0
-    said = capsys.readouterr().out
+    code, said, _ = contragan(capsys, "bench", "digits/contragan", *words)
+    assert code == 0
     assert said.startswith("measuring digits/contragan")
     assert "plain step" in said
     assert "GFLOP/s" in said

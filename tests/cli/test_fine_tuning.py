@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from in_process import contragan
+from in_process import contragan, exit_code
 from PIL import Image
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from contragan import cli
 from contragan.runs.checkpoint import pointer
 from contragan.runs.discriminator import discriminator_at
 from contragan.runs.run import open_run
@@ -58,12 +57,8 @@ def animals(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
     root = tmp_path_factory.mktemp("old")
     photos = draw(root / "photos", {"ant": 30, "bee": 120, "Kühe": 220})
     settings = [*tiny, PHOTOS, "training.batch_size=8"]
-    with pytest.MonkeyPatch.context() as patch:
-        line = words("digits/contragan", root / "run", settings, 12)
-        patch.setattr(sys, "argv", ["contragan", *line, "--data", str(photos)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert not ended.value.code
+    line = words("digits/contragan", root / "run", settings, 12)
+    assert exit_code(*line, "--data", photos) == 0
     return root / "run"
 
 

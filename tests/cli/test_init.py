@@ -1,13 +1,12 @@
 """``contragan init`` on the command line: what it writes, and what it refuses."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import exit_code
 from PIL import Image
 
-from contragan import cli
 from contragan.drafting import draft as drafting
 from contragan.drafting.measure import Cost
 from contragan.recipes.schema import load_recipe
@@ -15,11 +14,7 @@ from contragan.training.setup import Request
 
 
 def run(*words: str) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", "init", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    return int(ended.value.code or 0)
+    return exit_code("init", *words)
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 import io
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from in_process import contragan
 from pydantic import TypeAdapter
 
-from contragan.cli import main
 from contragan.core.cache import TAG, cache_folder, check_ours, clear, entries, make_cache
 from contragan.core.errors import UserError
 from contragan.core.locking import lock
@@ -52,12 +51,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def call(folder: Path, *words: str, code: int = 0) -> str:
         monkeypatch.setenv("CONTRAGAN_CACHE", str(folder))
-        monkeypatch.setattr(sys, "argv", ["contragan", "cache", *words])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        output = capsys.readouterr()
-        assert stopped.value.code == code, output
-        return output.err if code else output.out
+        ended, out, errors = contragan(capsys, "cache", *words)
+        assert ended == code, (out, errors)
+        return errors if code else out
 
     return call
 

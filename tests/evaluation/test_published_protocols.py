@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from in_process import exit_code
 from torch import Tensor, nn
 
-from contragan import cli
 from contragan.core.errors import UserError
 from contragan.evaluation.comparison import compare
 from contragan.evaluation.protocol import IndexedDraw, evaluate, evaluate_images, label_sequence
@@ -317,11 +316,7 @@ def test_evaluate_prints_what_differs_and_not_the_score(
     (run / "recipe.yaml").write_text(
         dump_recipe(recipe.model_copy(update={"reference": reference}))
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", "evaluate", str(run), "--num", "40"])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert not ended.value.code
+    assert exit_code("evaluate", run, "--num", 40) == 0
     captured = capsys.readouterr()
     said = " ".join((captured.out + captured.err).split())
     assert "the published FID is of another protocol (features pixels instead of inception" in said

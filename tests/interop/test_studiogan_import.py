@@ -1,16 +1,15 @@
 """Published checkpoints become runs that sample, evaluate and train on."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from in_process import exit_code
 from PIL import Image
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from contragan import cli
 from contragan.interop.studiogan_import import count_classes, with_their_layers
 from contragan.models.biggan import BigGANGeneratorConfig
 from contragan.models.heads.auxiliary_classifier import AuxiliaryClassifierConfig
@@ -32,14 +31,6 @@ BIGGAN = [
     "training.evaluate_every_iterations=null",
 ]
 RESNET = [f"{network}.channels=8" for network in ("generator", "discriminator")]
-
-
-def contragan(*words: str) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["contragan", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    return int(ended.value.code or 0)
 
 
 def import_words(name: str, recipe: str, out: Path, overrides: list[str]) -> list[str]:
@@ -64,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_generator_is_theirs(tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = import_words("biggan32-2C", "cifar10/contragan", out, BIGGAN)
-    assert contragan(*words) == 0
+    assert exit_code(*words) == 0
     io = load_file(VECTORS / "biggan32-2C.io.safetensors")
     trained = load(out)
     with torch.no_grad():
@@ -72,7 +63,7 @@ def test_the_generator_is_theirs(tmp_path: Path) -> None:
     assert trained.run.dataset.class_names == tuple("0123456789")
     settings = trained.run.recipe.generator.model_dump()
     assert settings["batch_norm_eps"] == pytest.approx(1e-4)
-    assert contragan("sample", str(out), "--classes", "3", "--out", str(tmp_path / "s.png")) == 0
+    assert exit_code("sample", str(out), "--classes", "3", "--out", str(tmp_path / "s.png")) == 0
     with Image.open(tmp_path / "s.png") as grid:
         assert grid.size[0] > 32
 
@@ -81,7 +72,7 @@ def test_projection_on_resnet(tmp_path: Path) -> None:
     recipe = "cifar10/sngan"
     settings = [*RESNET, "generator.latent_dim=16"]
     out = tmp_path / "run"
-    code = contragan(*import_words("resnet32-PD", recipe, out, settings))
+    code = exit_code(*import_words("resnet32-PD", recipe, out, settings))
     assert code == 0
     assert open_run(out).dataset.num_classes == 10
     io = load_file(VECTORS / "resnet32-PD.io.safetensors")
@@ -94,13 +85,13 @@ def test_it_evaluates_and_trains_on(tmp_path: Path, folder: Path) -> None:
     out = tmp_path / "run"
     recipe = "folder/contragan-eq7-32"
     words = import_words("biggan32-2C", recipe, out, BIGGAN)
-    assert contragan(*words, "--data", str(folder)) == 0
+    assert exit_code(*words, "--data", str(folder)) == 0
     assert open_run(out).dataset.class_names == tuple("abcdefghij")
-    assert contragan("evaluate", str(out), "--features", "pixels", "--num", "20") == 0
+    assert exit_code("evaluate", str(out), "--features", "pixels", "--num", "20") == 0
     changes = [word for override in BIGGAN for word in ("--set", override)]
     eps = ["--set", "generator.batch_norm_eps=1e-4", "--set", "discriminator.batch_norm_eps=1e-4"]
     more = ["train", recipe, "--data", str(folder), "--out", str(out), "--resume", *changes, *eps]
-    assert contragan(*more) == 0
+    assert exit_code(*more) == 0
     assert load(out, which="last").iteration == 2
 
 
@@ -110,13 +101,13 @@ def test_others_are_trained_from_it(
     """Its classes have numbers for names, so none of the folder's is one of them."""
     source, out = tmp_path / "imported", tmp_path / "run"
     recipe = "folder/contragan-eq7-32"
-    assert contragan(*import_words("biggan32-2C", recipe, source, BIGGAN)) == 0
+    assert exit_code(*import_words("biggan32-2C", recipe, source, BIGGAN)) == 0
     settings = [*BIGGAN, "generator.batch_norm_eps=1e-4", "discriminator.batch_norm_eps=1e-4"]
     settings += ["training.generator_optimizer.learning_rate=1e-30"]
     changes = [word for setting in settings for word in ("--set", setting)]
     words = ["train", recipe, "--data", str(folder), "--out", str(out)]
     capsys.readouterr()
-    code = contragan(*words, "--from", str(source), *changes)
+    code = exit_code(*words, "--from", str(source), *changes)
     said, errors = capsys.readouterr()
     assert (code, errors) == (0, "")
     said = " ".join(said.split())
@@ -133,9 +124,9 @@ def test_others_are_trained_from_it(
 
 def test_numbered_classes_evaluate_on_as_many(tmp_path: Path, folder: Path) -> None:
     out = tmp_path / "run"
-    assert contragan(*import_words("biggan32-2C", "folder/contragan-eq7-32", out, BIGGAN)) == 0
+    assert exit_code(*import_words("biggan32-2C", "folder/contragan-eq7-32", out, BIGGAN)) == 0
     words = ["evaluate", str(out), "--features", "pixels", "--num", "20", "--data", str(folder)]
-    assert contragan(*words) == 0
+    assert exit_code(*words) == 0
 
 
 @pytest.mark.parametrize(
@@ -184,7 +175,7 @@ def test_what_does_not_fit_is_named(
     change: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = import_words("biggan32-2C", "cifar10/contragan", tmp_path / "run", BIGGAN)
-    assert contragan(*words, *change) == 2
+    assert exit_code(*words, *change) == 2
     error = capsys.readouterr().err
     assert expected in error
     assert len(error.strip().splitlines()) == 1
@@ -195,7 +186,7 @@ def test_a_folder_that_is_taken_is_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    assert contragan(*import_words("biggan32-2C", "cifar10/contragan", tmp_path, BIGGAN)) == 2
+    assert exit_code(*import_words("biggan32-2C", "cifar10/contragan", tmp_path, BIGGAN)) == 2
     assert "not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -205,17 +196,17 @@ def test_other_classes_start_from_it(
 ) -> None:
     theirs, own = tmp_path / "theirs", tmp_path / "own"
     recipe = "folder/contragan-eq7-32"
-    assert contragan(*import_words("biggan32-2C", recipe, theirs, BIGGAN)) == 0
+    assert exit_code(*import_words("biggan32-2C", recipe, theirs, BIGGAN)) == 0
     capsys.readouterr()
     changes = [word for override in BIGGAN for word in ("--set", override)]
     changes += ["--set", "data.classes=[a, c, d]", "--set", "training.batch_size=4"]
     words = ["train", recipe, "--data", str(folder), "--out", str(own), "--from", str(theirs)]
-    assert contragan(*words, "--freeze-d", "1", *changes) == 0
+    assert exit_code(*words, "--freeze-d", "1", *changes) == 0
     said = capsys.readouterr().out
     assert (
         "new classes, each from the old class that is nearest to the discriminator: a from" in said
     )
     assert "generator.batch_norm_eps 0.0001 there, 1e-05 here" in said
     assert [one["how"] for one in open_run(own).fine_tuning["classes"]] == ["nearest"] * 3
-    assert contragan("resume", str(own), "--set", "training.total_iterations=3") == 0
+    assert exit_code("resume", str(own), "--set", "training.total_iterations=3") == 0
     assert load(own, which="last").iteration == 3
