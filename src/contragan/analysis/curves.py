@@ -149,14 +149,12 @@ def _curves(path: Path, title: str, only: Sequence[str]) -> RunCurves:
 
 def _evaluation(record: dict[str, Any]) -> EvaluationRecord | None:
     """An evaluation, which says what features its scores are of; None of another record."""
-    if record["name"] != "evaluation":
+    if record["name"] != RECORD:
         return None
     try:
-        found = EvaluationRecord.from_dict(record)
-        found.protocol["extractor"]["extractor"], found.values
-    except (KeyError, TypeError, AttributeError):
+        return EvaluationRecord.from_dict(record)
+    except (TypeError, ValueError):
         return None
-    return found
 
 
 def _later_scores(record: dict[str, Any]) -> Iterator[LaterScore]:
