@@ -61,7 +61,7 @@ def test_a_run_that_died_is_tried_twice_more_and_the_others_go_on(prepared: Prep
     assert place.started.count(given_up) == 3
     kind, why = ended[given_up]
     assert kind == "failed"
-    assert why.startswith("died 3 times (signal 11): ended with -11")
+    assert why.startswith("died 3 times (SIGSEGV; the end of its output: ended with -11 at ")
     assert ended[later][0] == "done"
     assert all(ended[name][0] == "done" for name in names(prepared, CONTRASTIVE))
 

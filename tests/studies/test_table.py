@@ -23,7 +23,7 @@ from contragan.studies.page import (
     GAP,
     HEADING,
     WIDTH,
-    Grid,
+    SampleGrid,
     sample_grids,
     side_by_side,
     write_page,
@@ -212,7 +212,7 @@ def test_pictures_stand_in_the_order_of_their_titles(tmp_path: Path) -> None:
     for index, colour in enumerate(colours):
         file = tmp_path / f"{index}.png"
         Image.new("RGB", (100, 50), colour).save(file)
-        grids.append(Grid(str(index), file))
+        grids.append(SampleGrid(str(index), file))
     sheet = side_by_side(grids)
     width = (WIDTH - 2 * GAP) // 3  # three abreast, twice as large
     places = [(column * (width + GAP) + 50, top) for top in (80, 240) for column in range(3)]
