@@ -184,6 +184,7 @@ def test_bad_input_gets_one_line(
     [
         "runs.between",
         "analysis.truncation",
+        "analysis.vectors",
         "evaluation.by_class",
         "evaluation.quantities",
         "evaluation.record",

@@ -253,3 +253,4 @@ def _show_curve(panel: Axes, runs: Sequence[RunCurves], title: str) -> None:
     panel.grid(alpha=0.25)
     panel.tick_params(labelsize="small")
     panel.set_xlabel("iteration", fontsize="small")
+    panel.locator_params(axis="x", integer=True)
