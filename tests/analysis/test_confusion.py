@@ -73,6 +73,47 @@ def test_cells_marks_and_names(run: Path) -> None:
     figure.canvas.draw()
 
 
+def test_numbers_say_what_was_asked_for_and_what_is_seen(run: Path) -> None:
+    (found,) = read_confusion([run])
+    rows = list(found.rows())
+    assert rows[1] == (found.title, found.iteration, "$x$", "_two", 4)
+    assert rows[4] == (found.title, found.iteration, "_two", "$x$", 2)
+    (scores,) = read_classes([run])
+    assert list(scores.rows())[-2:] == [
+        (scores.title, scores.iteration, "猫", "on real images", 0.9),
+        (scores.title, scores.iteration, "猫", "intra-class distance", 3.0),
+    ]
+
+
+def _with_details(run: Path, details: dict[str, Any], **changes: object) -> None:
+    log = run / "metrics.jsonl"
+    log.write_text(json.dumps({**read_metrics(log)[0], "details": details, **changes}) + "\n")
+
+
+def test_counts_of_images_have_no_panel(run: Path) -> None:
+    shares = {"precision": 0.5, "recall": 0.25, "real_recall": 0.75}
+    counts = {"images": 8, "alike": 2, "real_alike": 0}
+    details = {"precision_recall": {"per_class": dict.fromkeys(NAMES, shares | counts)}}
+    _with_details(run, details)
+    panels = draw_classes(read_classes([run])).axes
+    titles = [panel.get_xlabel().partition("\n")[0] for panel in panels]
+    assert titles == ["accuracy", "precision", "recall"]
+    distinct = {"images": 8, "distinct": 3, "real": 8}
+    counted = {"distinct_images": {"per_class": dict.fromkeys(NAMES, distinct)}}
+    _with_details(run, counted, class_fidelity=None)
+    with pytest.raises(UserError, match="have no scores by class: run `contragan evaluate"):
+        read_classes([run])
+
+
+def test_the_best_or_the_last_evaluation_is_shown(run: Path) -> None:
+    log = run / "metrics.jsonl"
+    record: dict[str, Any] = read_metrics(log)[0]
+    worse = record | {"step": record["step"] + 4, "values": {"frechet_distance": 6.0}}
+    log.write_text("".join(json.dumps(one) + "\n" for one in (record, worse)))
+    steps = [read_confusion([run], which=which)[0].iteration for which in ("best", "last")]
+    assert steps == [record["step"], worse["step"]]
+
+
 def test_classes_are_sorted_worst_first(run: Path) -> None:
     (found,) = read_classes([run])
     assert found.worst_first == ["$x$", "_two", "<b>4</b>", "猫"]

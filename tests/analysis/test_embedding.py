@@ -12,6 +12,7 @@ from rich.console import Console
 
 import contragan
 from contragan.analysis.embedding import draw_embedding, read_embeddings
+from contragan.analysis.figures import colours
 from contragan.analysis.vectors import picked, vectors_of
 from contragan.data import load_dataset
 from contragan.runs.discriminator import load_discriminator
@@ -80,9 +81,14 @@ def test_checkpoints_of_a_run_share_the_map_of_the_first(trained_run: Path) -> N
         "generated",
     ]
     shown = (maps[1].real, maps[0].real, maps[1].generated, maps[0].generated)
+    palette = np.asarray(colours(10))
     for panel, places in zip(panels, shown, strict=True):
         points = np.asarray(panel.collections[0].get_offsets())
         assert sorted(points.tolist()) == pytest.approx(np.array(sorted(places.tolist())))
+        # Each point has the colour of its own class.
+        rows = np.linalg.norm(points[:, None] - places[None], axis=2).argmin(1)
+        drawn = np.asarray(panel.collections[0].get_facecolor())[:, :3]
+        np.testing.assert_allclose(drawn, palette[maps[0].real_labels[rows]])
 
 
 def test_without_an_embedding_features_are_mapped(

@@ -90,6 +90,7 @@ def test_curves_have_a_panel_each_and_a_colour_for_each_run(
     assert runs[0].summary().endswith("1 score and 1 loss term to iteration 4")
     assert "not evaluated in training" in runs[1].summary()
     panels = draw_curves(runs).axes
+    assert all(tick == int(tick) for panel in panels[:3] for tick in panel.get_xticks())
     assert panels[0].get_yscale() == "log"
     assert [len(panel.lines) for panel in panels[:3]] == [1, 2, 1]
     assert panels[1].lines[0].get_color() == panels[0].lines[0].get_color()

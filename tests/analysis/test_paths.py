@@ -23,7 +23,7 @@ from contragan.analysis.interpolation import (
     read_interpolation,
 )
 from contragan.analysis.neighbours import draw_neighbours, read_neighbours
-from contragan.analysis.truncation import draw_truncation, read_truncation, squeezed
+from contragan.analysis.truncation import Truncation, draw_truncation, read_truncation, squeezed
 from contragan.runs.between import latent_path
 from contragan.runs.log import read_metrics
 
@@ -125,6 +125,19 @@ def test_truncation_narrows_images_and_scores_them(
     assert (trained_run / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("distances", "says"),
+    [
+        ([9.0, 4.0, 5.0], "run: lowest distance 4 with truncation 1, 5 without"),
+        ([9.0, 5.0, 4.0], "run: lowest distance 4 without truncation"),
+    ],
+)
+def test_the_truncation_of_the_lowest_distance_is_told(distances: list[float], says: str) -> None:
+    images = np.zeros((1, 3, 1, 8, 8), np.uint8)
+    scores = {"frechet_distance": distances}
+    assert Truncation("run", (0.5, 1.0, math.inf), ("3",), images, scores, {}, 9).summary() == says
+
+
 def test_neighbours_are_those_of_the_check_for_copies(
     plot: Plot, trained_run: Path, tmp_path: Path
 ) -> None:
@@ -161,7 +174,8 @@ def test_bad_input_gets_one_line(
     for kind in ("interpolation", "truncation", "grid"):
         assert "--classes means nothing to" in refused(kind, unlabelled_run, *words)
     assert "features" in refused("truncation", trained_run, "--features", "eyes", "--out", out)
-    assert "is written as" in refused("interpolation", trained_run, "--out", tmp_path / "a.webm")
+    said = refused("interpolation", trained_run, "--out", tmp_path / "a.webm")
+    assert "is written as .png, .svg, .pdf, .gif, .mp4; name it so" in said
     assert not out.exists()
 
 
@@ -170,6 +184,7 @@ def test_bad_input_gets_one_line(
     [
         "runs.between",
         "analysis.truncation",
+        "analysis.vectors",
         "evaluation.by_class",
         "evaluation.quantities",
         "evaluation.record",

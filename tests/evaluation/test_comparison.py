@@ -137,6 +137,8 @@ def test_only_the_published_features_are_called_fid() -> None:
     light = {"extractor": "efficientnet-lite0", "resize": "bicubic-antialias"}
     title = metric_title(_record(extractor=light), "frechet_distance")
     assert title == "Fréchet distance (efficientnet-lite0)"
+    unknown = _record(extractor={"extractor": "inception"})  # a record that does not say
+    assert metric_title(unknown, "frechet_distance") == "FID (unknown resize, float32)"
 
 
 def _scored(name: str, **values: float) -> EvaluationRecord:

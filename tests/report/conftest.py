@@ -14,11 +14,15 @@ MakeRun = Callable[..., Path]
 
 
 def evaluation(step: int, names: list[str], distance: float) -> dict[str, Any]:
-    """A record in which the first two classes are exchanged."""
+    """A record in which each of the first three classes shows the next one.
+
+    The last column says at which iteration: it counts ``step / 100`` images.
+    """
     size = len(names)
     counts = [[20 if i == j else 1 for j in range(size)] for i in range(size)]
-    counts[0], counts[1] = counts[1], counts[0]
-    accuracy = {name: (0.05 if i < 2 else 0.5 + i / 20) for i, name in enumerate(names)}
+    counts[:3] = counts[1], counts[2], counts[0]
+    counts = [[*row[:-1], row[-1] * (step // 100)] for row in counts]
+    accuracy = {name: (0.01 * (1 + i) if i < 3 else 0.5 + i / 20) for i, name in enumerate(names)}
     return {
         "step": step,
         "name": "evaluation",
@@ -28,7 +32,7 @@ def evaluation(step: int, names: list[str], distance: float) -> dict[str, Any]:
             "class_accuracy": accuracy,
             "confusion": counts,
             "permuted": True,
-            "permutation": {names[0]: names[1], names[1]: names[0]},
+            "permutation": {names[0]: names[1], names[1]: names[2], names[2]: names[0]},
             "merged": [],
             "lost": [],
             "confused": False,
@@ -48,7 +52,7 @@ def evaluation(step: int, names: list[str], distance: float) -> dict[str, Any]:
         "seed": 0,
         "context": {"iteration": step},
         "versions": {},
-        "warnings": ["Two classes are exchanged."],
+        "warnings": ["Three classes are permuted."],
         "wall_seconds": 1.0,
         "details": {"intra_class_distance": {"per_class": dict.fromkeys(names, 3.0)}},
     }

@@ -1,6 +1,8 @@
 """What a page holds, how large it is, and how it follows a training."""
 
+import doctest
 import html
+import importlib
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from generated_runs import SCORES, fill_all, record_study
 from PIL import Image
 
 from contragan.report import Report, report, watch
+from contragan.report.classes import class_table, confusion
 from contragan.report.curves import charts
 from contragan.report.differences import compare
 from contragan.report.page import _scores
@@ -92,6 +95,69 @@ def test_the_best_of_a_score_is_in_its_metric_s_direction(make_run: MakeRun) -> 
     assert best["real class accuracy"] == ""
 
 
+def test_scores_of_another_protocol_are_not_its_best(make_run: MakeRun) -> None:
+    run = _facts(make_run())
+    first, second, last = (record for _, record in run.evaluations)
+    first.values["frechet_distance"] = 0.1
+    first.protocol["labels"] = "uniform"
+    assert second.values["frechet_distance"] > last.values["frechet_distance"]
+    shown = {title: best for title, best, _ in _scores(run)}
+    assert shown["Fréchet distance (pixels)"] == "3.333 at 300"
+
+
+def test_a_confusion_frame_has_one_row_per_class_asked_for(make_run: MakeRun) -> None:
+    found = confusion(_facts(make_run()))
+    assert found is not None
+    assert found.names == ["zero", "one", "two", "three"]
+    assert [frame["step"] for frame in found.frames] == [100, 200, 300]
+    assert [frame["rows"][0] for frame in found.frames] == [[1, 20, 1, n] for n in (1, 2, 3)]
+    last = found.frames[-1]
+    assert last["rows"][2:] == [[20, 1, 1, 3], [1, 1, 1, 60]]
+    assert last["totals"] == [25, 25, 25, 63]
+    assert last["marks"] == [[0, 1, "permuted"], [1, 2, "permuted"], [2, 0, "permuted"]]
+    assert last["text"] == ["Permuted: zero shows one, one shows two, two shows zero."]
+
+
+def test_of_many_classes_the_worst_have_a_matrix(make_run: MakeRun) -> None:
+    names = [f"class {index}" for index in range(45)]
+    run = _facts(make_run(names=names, evaluations=1))
+    fidelity = run.evaluations[0][1].class_fidelity
+    assert fidelity is not None
+    fidelity["class_accuracy"] = {name: 1 - index / 100 for index, name in enumerate(names)}
+    found = confusion(run)
+    assert found is not None
+    assert found.names == names[5:]
+    (frame,) = found.frames
+    assert frame["rows"][0][:2] == [20, 1]  # class 5 asked for: seen as itself, and as class 6
+    assert frame["totals"][0] == 64
+    assert frame["marks"] == []
+    assert run.left_out == [
+        "The confusion matrix shows the 40 classes of 45 with the lowest accuracy at the end."
+    ]
+
+
+def test_the_table_of_classes_is_that_of_the_last_evaluation_by_class(make_run: MakeRun) -> None:
+    run = _facts(make_run())
+    *_, before, last = (record for _, record in run.evaluations)
+    before.details["intra_class_distance"]["per_class"]["one"] = 4.0
+    object.__setattr__(last, "class_fidelity", None)
+    last.details.clear()
+    table = class_table(run, 3)
+    assert table is not None
+    assert (table.step, table.sorted_by, table.rising) == (200, "accuracy", True)
+    assert table.columns == ["accuracy", "intra-class distance"]
+    assert table.rows[:2] == [("zero", [0.01, 3.0]), ("one", [0.02, 4.0])]
+    assert run.left_out == ["The table of classes shows the 3 worst of 4."]
+    # Where precision and recall alone were measured, the lowest precision is the worst.
+    shares = {"zero": 0.5, "one": 0.25, "two": None, "three": 0.75}
+    by_class = {name: {"precision": p, "recall": 1.0, "images": 9} for name, p in shares.items()}
+    last.details["precision_recall"] = {"per_class": by_class}
+    table = class_table(run, 9)
+    assert table is not None
+    assert (table.sorted_by, table.rising) == ("precision", True)
+    assert [name for name, _ in table.rows] == ["one", "zero", "three", "two"]
+
+
 def test_what_runs_share_is_said_once(make_run: MakeRun, tmp_path: Path) -> None:
     folders = [make_run(name) for name in ("a", "b", "c", "d")]
     for folder in folders[1:]:
@@ -115,11 +181,12 @@ def test_what_runs_share_is_said_once(make_run: MakeRun, tmp_path: Path) -> None
 def test_a_long_curve_keeps_its_spike(make_run: MakeRun) -> None:
     run = _facts(make_run(evaluations=0))
     values: list[float | None] = [1.0] * 100_000
-    values[54_321] = 9.0
+    values[54_321], values[12_345] = 9.0, -9.0
     run.series = {"d/adversarial": Series("1", list(range(100_000)), values)}
     (line,) = charts([run])[0].lines
     assert len(line["x"]) <= 602
     assert line["y"][line["x"].index(54_321)] == pytest.approx(9.0)
+    assert line["y"][line["x"].index(12_345)] == pytest.approx(-9.0)
 
 
 def test_watching_ends_when_the_run_has_finished(make_run: MakeRun, tmp_path: Path) -> None:
@@ -183,3 +250,9 @@ def test_a_damaged_study_is_said(make_run: MakeRun, tmp_path: Path) -> None:
     assert written.runs == 1
     assert len(written.left_out) == 1
     assert written.left_out[0].startswith("The study's table is not shown: ")
+
+
+@pytest.mark.parametrize("name", ["classes", "curves", "differences", "together"])
+def test_examples_run(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"contragan.report.{name}"))
+    assert (found.attempted > 0, found.failed) == (True, 0)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,4 +66,15 @@ def test_a_recipe_that_is_no_text(trained_run: Path, tmp_path: Path) -> None:
     shutil.copytree(trained_run, run)
     (run / "recipe.yaml").write_bytes(b"\xe9\xff")
     with pytest.raises(UserError, match=r"recipe\.yaml is damaged: it is not UTF-8 text"):
+        open_run(run)
+
+
+@pytest.mark.parametrize("changes", [{"recipe": None}, {"seed": "0"}, {"class_names": 3}])
+def test_facts_of_another_type(trained_run: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(trained_run / "recipe.yaml", run)
+    facts = json.loads((trained_run / "dataset.json").read_text())
+    (run / "dataset.json").write_text(json.dumps({**facts, **changes}))
+    with pytest.raises(UserError, match=r"dataset\.json is damaged: TypeError"):
         open_run(run)

@@ -76,7 +76,7 @@ def test_a_scale_is_chosen_where_there_are_several() -> None:
     assert scale_of(study, "tiny", "study mine") == "tiny"
     with pytest.raises(UserError, match="study mine has no scale 'tinny', did you mean 'tiny'"):
         scale_of(study, "tinny", "study mine")
-    with pytest.raises(UserError, match="has 2 scales: choose one of tiny, small"):
+    with pytest.raises(UserError, match="has the scales tiny and small: choose one with --scale"):
         scale_of(study, None, "study mine")
     only = study.model_copy(update={"scales": {"tiny": study.scales["tiny"]}})
     assert scale_of(only, None, "study mine") == "tiny"

@@ -1,5 +1,7 @@
 """Orderings: they hold, they do not, or the spreads leave it open."""
 
+import doctest
+import importlib
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,12 @@ def test_a_claim_may_be_about_the_last_evaluation(tmp_path: Path) -> None:
     best, last = judge(read_results(record, tmp_path / "study"))
     assert (best.lower, last.lower) == (Spread(21.0, 1.0, 3), Spread(26.0, 1.0, 3))
     assert best.verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["studies.claims", "studies.plan", "studies.results", "recipes.catalog", "training.guard"],
+)
+def test_examples_run(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"contragan.{name}"))
+    assert (found.attempted > 0, found.failed) == (True, 0)

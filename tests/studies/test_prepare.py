@@ -44,6 +44,31 @@ def test_more_seeds_and_cells_may_be_asked_for_later(prepared: Prepared, study_f
     assert len(prepare(asked(study_file, seeds=3)).runs) == 9
 
 
+def test_the_number_of_seeds_is_remembered_and_fewer_are_said(
+    prepared: Prepared, study_file: Path
+) -> None:
+    """The scale has one seed, and two were asked for when the folder was written."""
+    again = prepare(asked(study_file, seeds=None))
+    assert (again.record, again.dropped, again.notes()) == (prepared.record, 0, [])
+    fewer = prepare(asked(study_file, seeds=1))
+    assert (len(fewer.runs), fewer.dropped) == (2, 2)
+    (line,) = fewer.notes()
+    assert line.startswith(f"note: 2 runs that {prepared.out} had before")
+    write_study(study_file, cells=STUDY["cells"][:1])
+    assert prepare(asked(study_file)).dropped == 2
+
+
+def test_a_run_is_made_by_one_command(prepared: Prepared, study_file: Path) -> None:
+    """``--resume`` makes it begin the run, or go on with it."""
+    run = prepared.runs[-1]
+    assert run.recorded.seed == 1
+    recipe = str(recipe_file(prepared.out, run.recorded))
+    place = str(prepared.pool / run.name)
+    assert prepared.command(run) == ["train", recipe, "--seed", "1", "--out", place, "--resume"]
+    skipping = prepare(asked(study_file, skip_unreadable=True))
+    assert skipping.command(run)[-1] == "--skip-unreadable"
+
+
 def test_other_folders_are_refused(prepared: Prepared, study_file: Path, tmp_path: Path) -> None:
     refused(asked(study_file, scale="small"), "holds mine at scale tiny, not mine at scale small")
     refused(asked(study_file, pool=tmp_path / "others"), "lie in .*/runs: leave out --pool")
@@ -65,6 +90,8 @@ def test_a_damaged_folder_is_named(prepared: Prepared, study_file: Path) -> None
     content = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**content, "seed": 1}))
     refused(asked(study_file), "study.yaml is damaged: unknown key 'seed', did you mean 'seeds'")
+    path.write_text(yaml.safe_dump({**content, "scale": "huge"}))
+    refused(asked(study_file), "study.yaml is damaged: .*the study has no scale 'huge'")
     path.write_text("[")
     refused(asked(study_file), "is not valid YAML")
     with pytest.raises(UserError, match="holds no study"):
@@ -97,13 +124,16 @@ TINY_IMAGENET = {"row": "Tiny", "column": "2C", "recipe": "tiny-imagenet/contrag
 def test_data_is_missed_before_anything_is_written(study_file: Path, tmp_path: Path) -> None:
     scales = {"tiny": {"note": "as it is", "seeds": 1}}
     write_study(study_file, cells=[*STUDY["cells"], FOLDER], scales=scales)
-    refused(asked(study_file), r"data set folder: .*needs --data PATH; expected PATH/train/<class>")
+    refused(asked(study_file), r"data set folder: .*needs --data folder=PATH; expected PATH/train/")
     gone = str(tmp_path / "gone")
     refused(asked(study_file, data=[gone]), "data set folder: data folder .*gone does not exist")
     refused(asked(study_file, data=[f"folders={gone}"]), "'folders', did you mean 'folder'")
     refused(asked(study_file, data=[gone, f"folder={gone}"]), "names folder twice")
     write_study(study_file, cells=[TINY_IMAGENET, FOLDER], scales=scales)
     refused(asked(study_file, data=[gone]), "has 2 data sets .tiny_imagenet, folder.: give each")
+    needed = "data set tiny_imagenet: .* --data tiny_imagenet=PATH; .*tiny-imagenet-200.zip"
+    refused(asked(study_file), needed)
+    refused(asked(study_file, data=[f"tiny_imagenet={gone}"]), needed)
     write_study(study_file, scales=scales)
     refused(asked(study_file, data=[gone]), "needs no folder. Leave out --data")
 

@@ -1,5 +1,6 @@
 """What becomes of a study's runs: made once, tried again, shared with others, stopped."""
 
+import io
 import signal
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from systems import posix_signals
 
 from contragan.core.locking import file_lock
 from contragan.studies.jobs import Job
-from contragan.studies.prepare import Prepared
+from contragan.studies.launch import run_study
+from contragan.studies.prepare import Prepared, StudyRequest
 from contragan.studies.runner import Runner
 from contragan.studies.state import failure_file, state_of
 from contragan.studies.stop import RunnerStop
@@ -60,7 +62,7 @@ def test_a_run_that_died_is_tried_twice_more_and_the_others_go_on(prepared: Prep
     assert place.started.count(given_up) == 3
     kind, why = ended[given_up]
     assert kind == "failed"
-    assert why.startswith("died 3 times (signal 11): ended with -11")
+    assert why.startswith("died 3 times (SIGSEGV; the end of its output: ended with -11 at ")
     assert ended[later][0] == "done"
     assert all(ended[name][0] == "done" for name in names(prepared, CONTRASTIVE))
 
@@ -146,9 +148,10 @@ def test_a_lock_taken_meanwhile_is_not_a_failure(prepared: Prepared) -> None:
         elif lock.is_locked:
             lock.release()
 
-    place = PretendedPlace(endings={theirs: [2, 0]}, on_start=take)
+    # That start does not count: two deaths leave one more attempt.
+    place = PretendedPlace(endings={theirs: [2, -9, -9, 0]}, on_start=take)
     assert set(make(prepared, place).values()) == {("done", "")}
-    assert place.started.count(theirs) == 2
+    assert place.started.count(theirs) == 4
 
 
 @posix_signals
@@ -171,6 +174,34 @@ def test_a_signal_stops_the_runs_which_save(prepared: Prepared, name: str) -> No
     assert state_of(prepared.pool, prepared.runs[1].recorded).iteration == 2
 
     assert set(make(prepared, PretendedPlace()).values()) == {("done", "")}
+
+
+def test_how_a_study_ended_is_said(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(place: PretendedPlace, out: Path = tmp_path / "study") -> tuple[int, list[str]]:
+        monkeypatch.setattr("contragan.studies.launch._place", lambda on, jobs: place)
+        request = StudyRequest(str(study_file), scale="tiny", out=out)
+        text = io.StringIO()
+        code = run_study(request, None, Console(file=text, width=500))
+        return code, text.getvalue().splitlines()
+
+    def interrupt(job: Job) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    place = PretendedPlace(endings={PROJECTION: [None]}, on_start=interrupt)
+    code, lines = run(place, tmp_path / "stopped" / "study")
+    assert (code, lines[-2:]) == (130, ["0 of 2 runs are done", "go on: the same command again"])
+    code, lines = run(PretendedPlace(endings={CONTRASTIVE: [2]}))
+    assert code == 1
+    assert lines[-4] == "1 of 2 runs are done"
+    assert lines[-3].startswith(f"failed: {CONTRASTIVE}-")
+    assert ": ended with 2 at " in lines[-3]
+    assert lines[-1] == "try the failed runs again: the same command"
+    code, lines = run(PretendedPlace())
+    assert (code, lines[-1]) == (0, f"study: {tmp_path / 'study'}")
+    code, lines = run(PretendedPlace())
+    assert (code, lines[1].rpartition(", ")[2]) == (0, "2 of them made already")
 
 
 @posix_signals

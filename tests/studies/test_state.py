@@ -10,7 +10,14 @@ from contragan.core.files import write_text
 from contragan.core.locking import file_lock
 from contragan.runs.lock import RunLock
 from contragan.studies.record import RecordedRun
-from contragan.studies.state import failure_file, is_done, last_line, log_file, state_of
+from contragan.studies.state import (
+    attempt_line,
+    failure_file,
+    is_done,
+    last_line,
+    log_file,
+    state_of,
+)
 
 
 def recorded(name: str = "run", *, total: int = TOTAL, evaluated: bool = True) -> RecordedRun:
@@ -84,9 +91,12 @@ def test_who_looks_does_not_keep_a_training_from_starting(tmp_path: Path) -> Non
 
 def test_a_log_s_last_line(tmp_path: Path) -> None:
     log = log_file(tmp_path, "run")
-    assert last_line(log) == "it said nothing"
+    assert last_line(log) == ""
     log.write_bytes(b"x" * 100_000 + b"\nerror: it is so\n\n \n")
     assert last_line(log) == "error: it is so"
+    with log.open("a") as file:
+        file.write(attempt_line())  # the next attempt, which is killed at once
+    assert last_line(log) == ""
 
 
 def test_a_hundred_runs_are_looked_at_in_no_time(tmp_path: Path) -> None:

@@ -8,15 +8,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from generated_runs import SCORES, fill, fill_all, record_study, samples
+from PIL import Image
 from rich.console import Console
 
 from contragan.core.errors import UserError
-from contragan.studies import render
+from contragan.studies import render, words
 from contragan.studies.catalog import study_names
-from contragan.studies.page import write_page
+from contragan.studies.page import (
+    GAP,
+    HEADING,
+    WIDTH,
+    SampleGrid,
+    sample_grids,
+    side_by_side,
+    write_page,
+)
 from contragan.studies.record import Record, RecordedRun
 from contragan.studies.results import Results, read_results
 from contragan.studies.state import failure_file
@@ -139,7 +150,11 @@ def test_csv_and_json_hold_every_runs_own_scores(tmp_path: Path) -> None:
     row = next(r for r in rows if r["column"] == "D2D-CE" and r["seed"] == "2")
     assert (row["score"], row["best"], row["last"]) == ("frechet_distance", "22", "27")
     assert (row["best_iteration"], row["last_iteration"]) == ("2000", "4000")
-    assert row["published_fid"] == "3.87"
+    published = {found.cell.column: found.cell.published for found in results.cells}
+    assert None in published.values()
+    for each in rows:
+        known = published[each["column"]]
+        assert each["published_fid"] == ("" if known is None else f"{known.fid:g}")
     cell = json.loads(render.to_json(results))["cells"][0]
     assert cell["ours"]["best"]["frechet_distance"] == {"mean": 21.0, "deviation": 1.0, "n": 3}
     assert cell["published"]["intra_class_fid"] == 119.63
@@ -167,6 +182,11 @@ def test_a_page_has_its_pictures_and_csv_beside_it(tmp_path: Path) -> None:
     for run in results.record.runs:
         samples(tmp_path / "runs" / run.name, 1000)
         samples(tmp_path / "runs" / run.name, 4000)
+    assert [(grid.title, grid.file) for grid in sample_grids(results, out)] == [
+        (f"{run.column}, seed 0", tmp_path / "runs" / run.name / "samples" / "step-0004000.png")
+        for run in results.record.runs
+        if run.seed == 0
+    ]
     written = write_page(results, out, tmp_path / "page" / "confusion.md")
     assert [path.name for path in written] == ["confusion.md", "confusion.csv", "confusion.jpg"]
     text = written[0].read_text()
@@ -184,6 +204,41 @@ def test_a_page_has_its_pictures_and_csv_beside_it(tmp_path: Path) -> None:
     assert written[1].read_text() == render.to_csv(results)
     with pytest.raises(UserError, match=r"give a name that ends in \.md"):
         write_page(results, out, tmp_path / "page" / "confusion.txt")
+
+
+def test_pictures_stand_in_the_order_of_their_titles(tmp_path: Path) -> None:
+    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)]
+    grids = []
+    for index, colour in enumerate(colours):
+        file = tmp_path / f"{index}.png"
+        Image.new("RGB", (100, 50), colour).save(file)
+        grids.append(SampleGrid(str(index), file))
+    sheet = side_by_side(grids)
+    width = (WIDTH - 2 * GAP) // 3  # three abreast, twice as large
+    places = [(column * (width + GAP) + 50, top) for top in (80, 240) for column in range(3)]
+    assert sheet.size == (3 * width + 2 * GAP, 2 * (HEADING + 100 + GAP))
+    assert [sheet.getpixel(place) for place in places] == [*colours, (255, 255, 255)]
+
+
+@pytest.mark.parametrize(
+    ("scale", "features", "comparable"),
+    [("full", "inception", True), ("full", "pixels", False), ("tiny", "inception", False)],
+)
+def test_only_the_papers_scale_and_features_compare_with_its_numbers(
+    tmp_path: Path, scale: str, features: str, comparable: bool
+) -> None:
+    record = record_study(tmp_path / "study", "class-confusion", scale, seeds=1)
+    fill_all(tmp_path / "study", record, by_seed)
+    for log in (tmp_path / "runs").glob("*/metrics.jsonl"):
+        log.write_text(log.read_text().replace("efficientnet-lite0", features))
+    results = read_results(record, tmp_path / "study")
+    assert words.as_published(results) is comparable
+    assert any("compare their order" in line for line in words.legend(results)) is not comparable
+
+
+def test_parameters_are_those_of_g_of_d_and_of_both() -> None:
+    found: Any = SimpleNamespace(parameters=lambda: (1_500_000, 250_000))
+    assert words.of_parameters(found) == "1.500 + 0.250 = 1.750"
 
 
 def test_equal_tables_are_shown_once(tmp_path: Path) -> None:

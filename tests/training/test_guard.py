@@ -119,6 +119,9 @@ def test_a_log_alone_says_where_its_run_collapsed() -> None:
     assert found is not None
     assert (found.kind, found.iteration) == ("distance", 200)
     assert first_collapse(History(distances={100: 10.0, 200: 9.0, 300: 12.0})) is None
+    at_the_end = first_collapse(History(distances={100: 10.0, 200: 21.0, 300: 25.0}))
+    assert at_the_end is not None
+    assert at_the_end.iteration == 200
 
 
 LOGS = json.loads((Path(__file__).parent / "stability_logs.json").read_text())

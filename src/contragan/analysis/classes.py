@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from contragan.analysis.evaluated import Evaluated, read_evaluated
 from contragan.analysis.figures import as_written, colours, name_legend, name_ticks
 from contragan.core.errors import UserError
-from contragan.evaluation.by_class import DISTINCT, columns_by_class
+from contragan.evaluation.by_class import COUNTS, columns_by_class, order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,9 +20,7 @@ CSV_HEADER = ("run", "iteration", "class", "score", "value")
 
 MOST_CLASSES = 50
 
-ACCURACY = "accuracy"
-
-REAL = {ACCURACY: "on real images", "precision": "real precision", "recall": "real recall"}
+REAL = {"accuracy": "on real images", "precision": "real precision", "recall": "real recall"}
 """Scores that real images have too, and the titles of theirs."""
 
 
@@ -37,19 +34,8 @@ class ClassScores:
 
     @property
     def worst_first(self) -> list[str]:
-        """Class names by accuracy, lowest first; by distance, highest first, where there is none.
-
-        Classes without a value come first.
-        """
-        names = dict.fromkeys(name for values in self.columns.values() for name in values)
-        first = next(iter(self.columns))
-        sign = 1 if first == ACCURACY else -1
-
-        def badness(name: str) -> float:
-            value = self.columns[first].get(name)
-            return -math.inf if value is None else sign * value
-
-        return sorted(names, key=badness)
+        """Class names in the order of :func:`contragan.evaluation.by_class.order`."""
+        return order(self.columns)[2]
 
     def rows(self) -> Iterator[tuple[str, int, str, str, float]]:
         """Every known value as a row of :data:`CSV_HEADER`."""
@@ -87,7 +73,7 @@ def _has_classes(run: Evaluated) -> None:
         raise UserError(
             f"the run in {run.path} was trained without labels: it has no scores by class"
         )
-    if not columns_by_class(run.record):
+    if not any(map(_is_score, columns_by_class(run.record))):
         raise UserError(
             f"the evaluations of the run in {run.path} have no scores by class: run `contragan "
             f"evaluate {run.path} --metrics class_fidelity,intra_class_distance`"
@@ -103,8 +89,8 @@ def draw_classes(runs: Sequence[ClassScores]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    order = list(dict.fromkeys(name for run in runs for name in run.worst_first))
-    shown = order[:MOST_CLASSES]
+    names = list(dict.fromkeys(name for run in runs for name in run.worst_first))
+    shown = names[:MOST_CLASSES]
     titles = list(dict.fromkeys(title for run in runs for title in run.columns if _is_score(title)))
     height = 0.24 * len(shown) * (1 + 0.12 * (len(runs) - 1)) + 1.6
     figure = Figure(figsize=(1.6 + 2.9 * len(titles), height), layout="constrained")
@@ -115,13 +101,13 @@ def draw_classes(runs: Sequence[ClassScores]) -> Figure:
     panels[0].invert_yaxis()
     palette = colours(len(runs))
     handles = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
-    names = [f"{run.title}, iteration {run.iteration:,}" for run in runs]
+    said = [f"{run.title}, iteration {run.iteration:,}" for run in runs]
     if any(REAL.get(title) in run.columns for title in titles for run in runs):
         handles.append(Line2D([], [], marker="|", markersize=11, linestyle="", color="black"))
-        names.append("real images")
-    name_legend(figure, handles, names, loc="outside lower center", frameon=False)
-    if len(shown) < len(order):
-        note = f"the worst {len(shown)} of {len(order)} classes"
+        said.append("real images")
+    name_legend(figure, handles, said, loc="outside lower center", frameon=False)
+    if len(shown) < len(names):
+        note = f"the worst {len(shown)} of {len(names)} classes"
         as_written(figure.suptitle(note, fontsize="medium"))
     return figure
 
@@ -148,8 +134,7 @@ def _panel(panel: Axes, runs: Sequence[ClassScores], title: str, shown: Sequence
 
 def _is_score(title: str) -> bool:
     """Whether a column has a panel: not counts of images, nor what stands as a bar in another."""
-    is_count = title == "images" or title in DISTINCT.values()
-    return not is_count and title not in REAL.values()
+    return title not in COUNTS and title not in REAL.values()
 
 
 def _label(title: str) -> str:

@@ -149,14 +149,12 @@ def _curves(path: Path, title: str, only: Sequence[str]) -> RunCurves:
 
 def _evaluation(record: dict[str, Any]) -> EvaluationRecord | None:
     """An evaluation, which says what features its scores are of; None of another record."""
-    if record["name"] != "evaluation":
+    if record["name"] != RECORD:
         return None
     try:
-        found = EvaluationRecord.from_dict(record)
-        found.protocol["extractor"]["extractor"], found.values
-    except (KeyError, TypeError, AttributeError):
+        return EvaluationRecord.from_dict(record)
+    except (TypeError, ValueError):
         return None
-    return found
 
 
 def _later_scores(record: dict[str, Any]) -> Iterator[LaterScore]:
@@ -255,3 +253,4 @@ def _show_curve(panel: Axes, runs: Sequence[RunCurves], title: str) -> None:
     panel.grid(alpha=0.25)
     panel.tick_params(labelsize="small")
     panel.set_xlabel("iteration", fontsize="small")
+    panel.locator_params(axis="x", integer=True)

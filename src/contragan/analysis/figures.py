@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from contragan.core.errors import UserError
 from contragan.core.files import check_writable, whole, write_text
 from contragan.core.fonts import font_path, legible
-from contragan.recipes.catalog import short_name
+from contragan.recipes.catalog import name_beside_seed
 from contragan.runs.run import Run
 
 if TYPE_CHECKING:
@@ -28,10 +28,14 @@ FORMATS = (".png", ".svg", ".pdf")
 DPI = 144  # two pixels to a point, so that pictures made of pixels stay sharp
 
 
-def check_figure_file(path: Path) -> None:
-    """Raises UserError where a figure cannot be written to this file."""
+def check_figure_file(path: Path, others: Sequence[str] = ()) -> None:
+    """Raises UserError where a figure cannot be written to this file.
+
+    ``others`` are formats that are written otherwise, for the message.
+    """
     if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--out {path}: a figure is written as {', '.join(FORMATS)}; name it so")
+        formats = ", ".join([*FORMATS, *others])
+        raise UserError(f"--out {path}: a figure is written as {formats}; name it so")
     check_writable(path.parent, "--out in")
 
 
@@ -52,7 +56,7 @@ def save_csv(header: Sequence[str], rows: Iterable[Sequence[object]], path: Path
 
 def run_titles(runs: Sequence[Run]) -> list[str]:
     """A title for each run: its recipe and seed, and its folder where that names several."""
-    titles = [f"{short_name(run.name)}, seed {run.seed}" for run in runs]
+    titles = [f"{name_beside_seed(run.name, run.seed)}, seed {run.seed}" for run in runs]
     return [
         f"{title} ({run.path})" if titles.count(title) > 1 else title
         for title, run in zip(titles, runs, strict=True)

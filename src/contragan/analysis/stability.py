@@ -132,6 +132,7 @@ def draw_stability(curves: Sequence[StabilityCurves]) -> Figure:
             _points(panel, run)
             panel.set_xlim(0, 1.02 * max([*run.history.signals, *run.history.distances]))
             panel.set_xlabel("iteration")
+            panel.locator_params(axis="x", integer=True)
             panel.grid(alpha=0.25)
     _legend(figure)
     return figure

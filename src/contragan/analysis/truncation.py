@@ -18,9 +18,10 @@ from contragan.analysis.montage import CELL, Cells, add_montage, label_width, ti
 from contragan.core.console import note
 from contragan.core.errors import UserError
 from contragan.evaluation.choice import Choice
-from contragan.evaluation.record import metric_title
+from contragan.evaluation.record import EvaluationRecord, metric_title
 from contragan.evaluation.run import evaluator_of
 from contragan.models import Generator
+from contragan.runs.model import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -171,12 +172,7 @@ def read_truncation(
         seed=seed,
         device=device,
     )
-    evaluator = evaluator_of(model, choice, console)
-    records = []
-    for place, level in enumerate(levels, 1):
-        note(console, f"truncation {_shown(level)} ({place} of {len(levels)})")
-        truncated = TruncatedGenerator(model.generator, level).eval()
-        records.append(replace(evaluator, generator=truncated)(model.iteration))
+    records = _evaluated(model, choice, levels, console)
     latents = model.latents(len(chosen), seed=seed)
     columns = [model.generate(squeezed(latents, level), torch.tensor(chosen)) for level in levels]
     names = ["frechet_distance", "precision", "recall"]
@@ -189,6 +185,18 @@ def read_truncation(
         score_titles={name: metric_title(records[0], name) for name in names},
         num_images=records[0].counts["generated"],
     )
+
+
+def _evaluated(
+    model: Model, choice: Choice, levels: Sequence[float], console: Console
+) -> list[EvaluationRecord]:
+    """One evaluation for each truncation."""
+    evaluator, records = evaluator_of(model, choice, console), []
+    for place, level in enumerate(levels, 1):
+        note(console, f"truncation {_shown(level)} ({place} of {len(levels)})")
+        truncated = TruncatedGenerator(model.generator, level).eval()
+        records.append(replace(evaluator, generator=truncated)(model.iteration))
+    return records
 
 
 def _shown(level: float) -> str:

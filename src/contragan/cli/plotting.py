@@ -34,12 +34,15 @@ WhichEvaluation = Annotated[
 ]
 
 
-def check_outputs(out: Path, csv: Path | None = None) -> None:
-    """Refuses files that cannot be written before anything is computed."""
+def check_outputs(out: Path, csv: Path | None = None, others: Sequence[str] = ()) -> None:
+    """Refuses files that cannot be written before anything is computed.
+
+    ``others`` are formats of ``out`` that are written otherwise, for the message.
+    """
     from contragan.analysis.figures import check_figure_file
     from contragan.core.files import check_writable
 
-    check_figure_file(out)
+    check_figure_file(out, others)
     if csv is not None:
         check_writable(csv.parent, "--csv in")
 

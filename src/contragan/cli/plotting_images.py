@@ -185,7 +185,7 @@ def interpolation(
     if moving:
         check_moving_file(out)
     else:
-        check_outputs(out)
+        check_outputs(out, others=MOVING)
     found = read_interpolation(
         _opened(context, [run])[0],
         make_console(),

@@ -28,25 +28,28 @@ def report(
     """Write one page about runs that opens offline: curves, pictures, classes, settings."""
     from contragan.core.console import make_console, note, progress_bar
     from contragan.core.files import check_writable, expanded
+    from contragan.core.words import counted
     from contragan.report import report as write
     from contragan.report import watch as follow
 
     if out.is_dir():
         raise UserError(f"--out {out} is a folder: name a file, such as {out / 'report.html'}")
     check_writable(out.parent, "--out in")
-    console = make_console()
+    console, said = make_console(), set[str]()
 
     def tell(written: Report) -> None:
+        for line in written.left_out:
+            if line not in said:
+                note(console, f"left out: {line}")
+        said.update(written.left_out)
         size = written.path.stat().st_size / 1e6
-        count = f"{written.runs} run" + ("" if written.runs == 1 else "s")
-        note(console, f"report: {written.path} ({count}, {size:.1f} MB)")
+        note(console, f"report: {written.path} ({counted(written.runs, 'run')}, {size:.1f} MB)")
 
     paths = [expanded(path) for path in runs]
     if watch:
+        note(console, "the page is written again until all runs have finished; Ctrl-C ends it")
         follow(paths, out, tell)
         return
     with progress_bar(console) as show:
         written = write(paths, out, show=show)
-    for line in written.left_out:
-        note(console, f"left out: {line}")
     tell(written)

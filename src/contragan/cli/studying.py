@@ -120,6 +120,8 @@ def commands(
 
     prepared = prepare(_request(name, scale, out, pool, data, seeds, skip_unreadable))
     prepared.write()
+    for line in prepared.notes():  # the output is for a shell
+        print(line, file=sys.stderr)
     for planned in prepared.runs:
         print(command_line(["contragan", *prepared.command(planned)]))
 

@@ -12,7 +12,10 @@ from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
 from contragan.data.files import ImageFile, images_in, require_folder, subfolders
 
-LAYOUT = "PATH/train/<wnid>/images/*.JPEG, PATH/val/images/*.JPEG and PATH/val/val_annotations.txt"
+LAYOUT = (
+    "PATH/train/<wnid>/images/*.JPEG, PATH/val/images/*.JPEG and PATH/val/val_annotations.txt, as "
+    "in http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+)
 NUM_CLASSES = 200
 
 

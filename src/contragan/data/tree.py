@@ -33,7 +33,10 @@ from contragan.data.place import located, short_of
 from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, known_colour
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
-IMAGENET_LAYOUT = "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG"
+IMAGENET_LAYOUT = (
+    "PATH/train/<wnid>/*.JPEG and PATH/val/<wnid>/*.JPEG, which https://image-net.org gives to "
+    "those who register"
+)
 
 Namer = Callable[[Sequence[str]], Sequence[str]]
 

@@ -80,6 +80,12 @@ DISTINCT = {
 }
 """What the metric distinct_images counts by class, and the titles of its counts."""
 
+COMPARED = {"images", DISTINCT["images"]}
+"""Columns that say how many images were looked at, and nothing of how good they are."""
+
+COUNTS = {*DISTINCT.values(), "images", "alike", "real alike"}
+"""Columns that are numbers of images."""
+
 
 def columns_by_class(record: EvaluationRecord) -> dict[str, dict[str, float | None]]:
     """Every quantity that the record has by class: title -> class -> value."""
@@ -95,6 +101,26 @@ def columns_by_class(record: EvaluationRecord) -> dict[str, dict[str, float | No
             if key.endswith("per_class") and isinstance(values, dict) and values:
                 found |= quantity_by_class(metric, key, values)
     return {title: values for title, values in found.items() if values}
+
+
+def order(columns: Mapping[str, Mapping[str, float | None]]) -> tuple[str, bool, list[str]]:
+    """The column that decides which class is worst, whether less of it is worse, and the classes.
+
+    It is the first that says how good images are: the accuracy where there is one. The worst class
+    comes first, those of unknown value last.
+
+    >>> order({"distance": {"cat": 2.0, "dog": 9.0, "owl": None}})
+    ('distance', False, ['dog', 'cat', 'owl'])
+    """
+    key = next((title for title in columns if title not in COMPARED), next(iter(columns)))
+    rising = "distance" not in key
+
+    def badness(name: str) -> float:
+        value = columns[key].get(name)
+        return math.inf if value is None else value if rising else -value
+
+    names = dict.fromkeys(name for values in columns.values() for name in values)
+    return key, rising, sorted(names, key=badness)
 
 
 def quantity_by_class(

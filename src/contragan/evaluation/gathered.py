@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contragan.core.errors import UserError
-from contragan.evaluation.record import EvaluationRecord, features_in_words
+from contragan.evaluation.record import EvaluationRecord
 from contragan.runs.log import read_metrics
 from contragan.runs.run import open_run
 
@@ -111,8 +111,7 @@ def _by_protocol(path: Path) -> dict[str, dict[int, EvaluationRecord]]:
         try:
             record = EvaluationRecord.from_dict(line)
             key = _key(record)
-            features_in_words(record)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (TypeError, ValueError) as error:
             raise UserError(
                 f"{log} is damaged: the evaluation of iteration {line['step']} is not whole. "
                 "Take that line out"

@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from contragan.core.words import images_of, shortened
+from contragan.evaluation.shape import check_whole
 from contragan.metrics import Score
 from contragan.metrics.registry import SCORES
 from contragan.recipes.evaluation import in_todays_terms
@@ -55,7 +56,13 @@ class EvaluationRecord:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> EvaluationRecord:
-        """The inverse of :meth:`to_dict`; scores of an old record get the names of today."""
+        """The inverse of :meth:`to_dict`; scores of an old record get the names of today.
+
+        Raises:
+            ValueError: it is not a whole record.
+            TypeError: it lacks a field that every version wrote.
+        """
+        check_whole(fields)
         kept = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
         kept["protocol"] = in_todays_terms(kept["protocol"])
         values = kept["values"]
@@ -87,9 +94,9 @@ def metric_title(record: EvaluationRecord, name: str) -> str:
     """A metric's name for a reader: only the published features and resize make it "FID"."""
     extractor, score = record.protocol["extractor"], score_of(name)
     if extractor["extractor"] == "inception" and score.published_title:
-        resize = _resize(extractor)
-        plain = resize == "tf-bilinear" and extractor["precision"] == "float32"
-        return score.published_title + ("" if plain else f" ({resize}, {extractor['precision']})")
+        resize, precision = _resize(extractor), extractor.get("precision", "float32")
+        plain = (resize, precision) == ("tf-bilinear", "float32")
+        return score.published_title + ("" if plain else f" ({resize}, {precision})")
     return score.title + (f" ({extractor['extractor']})" if score.names_features else "")
 
 
@@ -117,7 +124,7 @@ def features_in_words(record: EvaluationRecord) -> str:
 
 
 def _resize(extractor: dict[str, Any]) -> str:
-    resize = str(extractor["resize"])
+    resize = str(extractor.get("resize") or "unknown resize")
     unclamped = resize == "bicubic-antialias" and not extractor.get("clamped")
     return f"{resize} unclamped" if unclamped else resize
 

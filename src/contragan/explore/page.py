@@ -10,6 +10,7 @@ from typing import Any
 
 from contragan.core.resolution import spelled
 from contragan.explore.explorer import VIEWS, Explorer, said
+from contragan.recipes.catalog import name_beside_seed
 from contragan.runs.model import Model
 
 LARGEST_SEED = 2**31 - 1
@@ -41,8 +42,9 @@ def heading(model: Model) -> str:
         f"{count:,} classes" if run.recipe.generator.conditional else "trained without labels",
     ]
     notes = said(*model.notes)
+    name = escape(name_beside_seed(run.name, run.seed))
     return (
-        f'<div class="heading"><h1><bdi dir="auto">{escape(run.name)}</bdi></h1>'
+        f'<div class="heading"><h1><bdi dir="auto">{name}</bdi></h1>'
         f"<p>{escape(', '.join(facts))}</p></div>{notes}"
     )
 

@@ -51,10 +51,7 @@ def newest_verdict(path: Path) -> Verdict:
     for step, record in reversed(run.evaluations):
         if not isinstance(record.class_fidelity, dict):
             continue
-        try:
-            found = faults(record.class_fidelity)
-        except (KeyError, TypeError, AttributeError):
-            continue
+        found = faults(record.class_fidelity)
         if record.class_fidelity.get("conditional") is False:
             return Verdict("unknown", tuple(found), record.warnings)
         lines = (f"At the newest evaluation (iteration {step:,}): {' '.join(found)}",)

@@ -39,6 +39,15 @@ def short_name(name: str) -> str:
     return Path(name).stem if name.endswith(ENDINGS) else name
 
 
+def name_beside_seed(name: str, seed: int) -> str:
+    """A recipe's short name where its seed is said too: the recipes of a study end in theirs.
+
+    >>> name_beside_seed("studies/mine/recipes/digits-biggan-4110746a-seed0.yaml", 0)
+    'digits-biggan-4110746a'
+    """
+    return short_name(name).removesuffix(f"-seed{seed}")
+
+
 def renamed(name: str) -> str | None:
     """One line on a recipe that has another name today; None where ``name`` is right."""
     if name not in RENAMED:
@@ -125,8 +134,12 @@ def recipe_text(name: str) -> str:
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """``", did you mean '...'?"`` with the nearest valid name, or all where they are few."""
+    """The end of a sentence on a name: the nearest valid one, or all where they are few.
+
+    >>> nearest("tinny", ["full", "tiny"]), nearest("?", ["full", "tiny"])
+    (", did you mean 'tiny'?", ' (valid: full, tiny).')
+    """
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     if close:
         return f", did you mean '{close[0]}'?"
-    return f" (valid: {', '.join(valid)})" if 0 < len(valid) <= 15 else "."
+    return f" (valid: {', '.join(valid)})." if 0 < len(valid) <= 15 else "."

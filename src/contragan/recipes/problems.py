@@ -32,8 +32,9 @@ def explain(error: ValidationError, attempt: Attempt) -> str:
         part = _other_kind(problem, attempt) or _explain(problem, attempt)
         if part not in parts:
             parts.append(part)
-    more = len(parts) - 3
-    return "; ".join(parts[:3]) + (f"; and {more} more" if more > 0 else "")
+    more = [f"and {len(parts) - 3} more"] if len(parts) > 3 else []
+    *before, last = parts[:3] + more
+    return "; ".join([*(part.removesuffix(".") for part in before), last])
 
 
 def _explain(problem: Any, attempt: Attempt) -> str:

@@ -43,8 +43,14 @@ def parse_yaml(text: str, where: str, names: tuple[str, ...] | None = None) -> A
             _as_written(node, names)
         return loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{where} is not valid YAML: {problem}") from error
+        raise UserError(f"{where} is not valid YAML: {_problem(error)}") from error
+
+
+def _problem(error: yaml.YAMLError | RecursionError) -> str:
+    """What is wrong, and in which line, without the excerpts over several lines."""
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark) is not None:
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def _as_written(node: yaml.Node, path: tuple[str, ...]) -> None:

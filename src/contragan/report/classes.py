@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from contragan.core.words import counted
-from contragan.evaluation.by_class import columns_by_class, faults, marked, matrix
+from contragan.evaluation.by_class import columns_by_class, faults, marked, matrix, order
 from contragan.evaluation.record import EvaluationRecord
 from contragan.report.read import RunFacts
 
@@ -30,9 +30,14 @@ class Confusion:
 
 @dataclass
 class ClassTable:
-    """One row per class, worst first; None where a value is unknown."""
+    """One row per class, worst first by one column; None where a value is unknown.
+
+    ``rising`` says whether less of ``sorted_by`` is worse.
+    """
 
     step: int
+    sorted_by: str
+    rising: bool
     columns: list[str] = field(default_factory=list)
     rows: list[tuple[str, list[float | None]]] = field(default_factory=list)
 
@@ -114,18 +119,10 @@ def class_table(run: RunFacts, most: int) -> ClassTable | None:
     step, columns = next((found for found in by_class if found[1]), (0, {}))
     if not columns:
         return None
-    names = list(dict.fromkeys(name for values in columns.values() for name in values))
-    table = ClassTable(step, list(columns))
+    key, rising, names = order(columns)
+    table = ClassTable(step, key, rising, list(columns))
     table.rows = [(name, [values.get(name) for values in columns.values()]) for name in names]
-    rising = next(iter(columns)).startswith("accuracy")
-    table.rows.sort(key=lambda row: _badness(row[1][0], rising))
     if len(table.rows) > most:
         run.left_out.append(f"The table of classes shows the {most} worst of {len(table.rows)}.")
         table.rows = table.rows[:most]
     return table
-
-
-def _badness(value: float | None, rising: bool) -> float:
-    if value is None:
-        return math.inf
-    return value if rising else -value

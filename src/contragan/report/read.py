@@ -22,6 +22,7 @@ import yaml
 from contragan.core.errors import UserError
 from contragan.core.words import counted
 from contragan.evaluation.record import EvaluationRecord, todays_name
+from contragan.recipes.catalog import name_beside_seed
 from contragan.recipes.schema import parse_recipe
 from contragan.runs.lock import holder
 from contragan.runs.run import DATASET, ENVIRONMENT, RECIPE, is_run
@@ -60,6 +61,14 @@ class RunFacts:
     @property
     def recipe_name(self) -> str:
         return str(self.dataset.get("recipe", "unknown recipe"))
+
+    @property
+    def title(self) -> str:
+        """The recipe and the seed, where the run's folder tells."""
+        seed = self.dataset.get("seed")
+        if seed is None:
+            return self.recipe_name
+        return f"{name_beside_seed(self.recipe_name, seed)}, seed {seed}"
 
     @property
     def iteration(self) -> int:
@@ -189,8 +198,7 @@ def _take(run: RunFacts, line: str) -> tuple[str, str] | None:
     if name == "evaluation":
         try:
             found = EvaluationRecord.from_dict(record)
-            found.protocol["extractor"]["extractor"], dict(found.values), found.counts["generated"]
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (TypeError, ValueError):
             what = "that this version cannot read"
             return f"evaluation {what}", f"evaluations {what}"
         run.evaluations.append((step, found))

@@ -190,6 +190,8 @@ def open_run(path: Path) -> Run:
             path=facts["path"],
         )
         name, seed = facts["recipe"], facts["seed"]
+        if not isinstance(name, str) or not isinstance(seed, int):
+            raise TypeError("recipe is a name, and seed a number")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path / DATASET} is damaged: {error!r}") from error
     recipe = parse_recipe(read_text(path / RECIPE), str(path / RECIPE))

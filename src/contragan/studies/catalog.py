@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from contragan.core.errors import UserError
 from contragan.core.files import read_text
+from contragan.core.words import joined
 from contragan.recipes.catalog import ENDINGS, nearest
 from contragan.recipes.problems import Attempt, explain
 from contragan.recipes.reading import parse_yaml
@@ -84,7 +85,7 @@ def scale_of(study: Study, name: str | None, where: str) -> str:
     if name is None:
         if len(names) == 1:
             return names[0]
-        raise UserError(f"{where} has {len(names)} scales: choose one of {', '.join(names)}")
+        raise UserError(f"{where} has the scales {joined(names)}: choose one with --scale")
     if name not in study.scales:
         raise UserError(f"{where} has no scale '{name}'{nearest(name, names)}")
     return name

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from contragan.core import parent
 from contragan.core.cores import num_cores
 from contragan.core.errors import UserError
+from contragan.studies.state import attempt_line
 
 BAD_INPUT = 2
 """The exit code of a run whose input is wrong, which another attempt would not mend."""
@@ -125,7 +125,7 @@ def spawn(words: Sequence[str], log: Path, environment: dict[str, str]) -> subpr
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            output.write(f"--- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n".encode())
+            output.write(attempt_line().encode())
             output.flush()
             return subprocess.Popen(
                 [sys.executable, "-m", "contragan", *words],

@@ -29,20 +29,20 @@ def run_study(
     prepared = prepare(request)
     record = prepared.record
     made = sum(is_done(prepared.pool / run.name, run.recorded) for run in prepared.runs)
+    place = _place(on, jobs) if made < len(prepared.runs) else None
     note(console, f"study {record.title}: {record.study.scales[record.scale].note}")
     note(console, f"{len(prepared.runs)} runs in {prepared.pool}, {made} of them made already")
+    for line in prepared.notes():
+        note(console, line)
     stop = RunnerStop(lambda: is_abandoned(console))
-    if made < len(prepared.runs):
-        place = _place(on, jobs)
-        prepared.write()
+    prepared.write()
+    if place is not None:
         note(console, place.describe())
         runs = Runner(prepared, place, View(console, record.title), stop).run()
         for line in _ending(prepared, runs, stop):
             note(console, line)
         if any(run.kind != "done" for run in runs):
             return stop.exit_code or 1
-    else:
-        prepared.write()
     note(console, f"study: {prepared.out}")
     return 0
 

@@ -75,4 +75,5 @@ def check_data(runs: Iterable[PlannedRun], folders: Mapping[str, Path]) -> None:
                     f"data set {config.kind}: cannot read its folder: {error}"
                 ) from error
             except UserError as error:
-                raise UserError(f"data set {config.kind}: {error}") from error
+                said = str(error).replace("--data PATH", f"--data {config.kind}=PATH")
+                raise UserError(f"data set {config.kind}: {said}") from error

@@ -28,7 +28,7 @@ def seconds_left(runs: Sequence[Progress], slots: int, now: float) -> float | No
     if not left:
         return None
     # One long run keeps the study waiting where the others have ended.
-    return max(sum(left) / min(slots, len(left)), *left)
+    return max(sum(left) / slots, *left)
 
 
 def _likely(run: Progress, runs: Sequence[Progress], now: float) -> float | None:

@@ -25,7 +25,7 @@ MOST_ABREAST = 3
 
 
 @dataclass(frozen=True)
-class Grid:
+class SampleGrid:
     """A run's last grid of samples, and which cell's it is."""
 
     title: str
@@ -90,7 +90,7 @@ def page(results: Results, data: str, picture: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sample_grids(results: Results, out: Path) -> list[Grid]:
+def sample_grids(results: Results, out: Path) -> list[SampleGrid]:
     """The last samples of the first run of each cell that is done and has any."""
     pool = pool_of(results.record, out)
     found = []
@@ -98,7 +98,8 @@ def sample_grids(results: Results, out: Path) -> list[Grid]:
         for run in cell.runs:
             files = sorted((pool / run.run.name / "samples").glob("step-*.png"))
             if run.done and files:
-                found.append(Grid(f"{table.label(results, cell)}, seed {run.run.seed}", files[-1]))
+                title = f"{table.label(results, cell)}, seed {run.run.seed}"
+                found.append(SampleGrid(title, files[-1]))
                 break
     return found
 
@@ -136,7 +137,7 @@ def draw_figure(runs: Mapping[str, Path], picture: Path, numbers: Path) -> list[
     ]
 
 
-def side_by_side(grids: Sequence[Grid]) -> Image.Image:
+def side_by_side(grids: Sequence[SampleGrid]) -> Image.Image:
     """The grids beside each other with their titles, as large as fits a page."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contragan.core.errors import UserError
 from contragan.core.files import check_writable, write_text
+from contragan.core.words import counted
 from contragan.recipes.schema import Recipe, dump_recipe
 from contragan.runs.lock import is_leftover
 from contragan.runs.run import is_free, is_run, open_run
@@ -33,6 +34,8 @@ from contragan.training.resume import differences
 POOL = "runs"
 """The folder of runs beside a study's folder, which studies of one parent folder share."""
 
+_ELSEWHERE = "take that folder away, or give another --out and --pool"
+
 
 @dataclass(frozen=True)
 class StudyRequest:
@@ -49,13 +52,27 @@ class StudyRequest:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study that may be run: its runs, each once, under ``pool``."""
+    """A study that may be run: its runs, each once, under ``pool``.
+
+    ``dropped`` is how many runs the folder's study had that are not among them any more.
+    """
 
     out: Path
     pool: Path
     record: Record
     runs: tuple[PlannedRun, ...]
     skip_unreadable: bool = False
+    dropped: int = 0
+
+    def notes(self) -> list[str]:
+        """What the user should know before anything runs."""
+        if not self.dropped:
+            return []
+        return [
+            f"note: {counted(self.dropped, 'run')} that {self.out} had before no longer belong to "
+            "the study (fewer seeds, or other cells): the table leaves them out, and they stay in "
+            f"{self.pool}"
+        ]
 
     def command(self, run: PlannedRun) -> list[str]:
         """The words after ``contragan`` that make a run, or go on with it."""
@@ -85,16 +102,17 @@ def prepare(request: StudyRequest) -> Prepared:
     """
     name, study = load_study(request.name)
     scale = scale_of(study, request.scale, f"study {name}")
-    runs = plan(study, scale, request.seeds)
     out = request.out or default_folder(name, scale)
     old = _earlier(out)
+    seeds = _seeds(request.seeds, old)
+    runs = plan(study, scale, seeds)
     folders = data_folders(request.data, [run.recorded.data for run in runs])
     data = {} if old is None else dict(old.data)
     data |= {kind: str(folder) for kind, folder in folders.items()}
     record = Record(
         name=name,
         scale=scale,
-        seeds=study.scales[scale].seeds if request.seeds is None else request.seeds,
+        seeds=study.scales[scale].seeds if seeds is None else seeds,
         pool=_pool(request.pool, out, old),
         data=data,
         runs=tuple(run.recorded for run in runs),
@@ -102,8 +120,14 @@ def prepare(request: StudyRequest) -> Prepared:
     )
     if old is not None:
         check_same(old, record, out)
+    names = {run.name for run in runs}
     prepared = Prepared(
-        out, pool_of(record, out), record, tuple(distinct(runs)), request.skip_unreadable
+        out=out,
+        pool=pool_of(record, out),
+        record=record,
+        runs=tuple(distinct(runs)),
+        skip_unreadable=request.skip_unreadable,
+        dropped=0 if old is None else sum(run.name not in names for run in old.distinct()),
     )
     for run in prepared.runs:
         _check_run(prepared.pool / run.name, run)
@@ -128,6 +152,13 @@ def _earlier(out: Path) -> Record | None:
     return None
 
 
+def _seeds(asked: int | None, old: Record | None) -> int | None:
+    """As many seeds as asked for, else as many as were asked for when the folder was written."""
+    if asked is not None or old is None or old.seeds == old.study.scales[old.scale].seeds:
+        return asked
+    return old.seeds
+
+
 def _pool(given: Path | None, out: Path, old: Record | None) -> str:
     """The folder of the runs as the record has it: relative where nobody said where."""
     beside = os.path.join(os.pardir, POOL)
@@ -143,17 +174,16 @@ def _check_run(folder: Path, run: PlannedRun) -> None:
     if not folder.exists() or (folder.is_dir() and is_free(folder)):
         return
     if not is_run(folder):
-        raise UserError(f"{folder} holds no run, but a run is to go there: give another --pool")
+        raise UserError(f"{folder} holds no run, but a run is to go there: {_ELSEWHERE}")
     saved = open_run(folder)
     if saved.seed != run.recorded.seed:
         raise UserError(
-            f"{folder} was trained with seed {saved.seed}, not {run.recorded.seed}: give another "
-            "--pool, or take that run away"
+            f"{folder} was trained with seed {saved.seed}, not {run.recorded.seed}: {_ELSEWHERE}"
         )
     if changed := differences(_trained(saved.recipe), _trained(run.recipe)):
         raise UserError(
             f"{folder} was made with other settings ({', '.join(changed[:4])}), by another version "
-            "or by hand: give another --pool, or take that run away"
+            f"or by hand: {_ELSEWHERE}"
         )
 
 

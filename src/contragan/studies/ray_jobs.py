@@ -6,14 +6,13 @@ import os
 import platform
 import socket
 import time
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from contragan.core.errors import UserError
 from contragan.studies.jobs import BAD_INPUT, Job, spawn
-from contragan.studies.state import is_locked
+from contragan.studies.state import attempt_line, is_locked
 
 RETRIES = 2
 """How often Ray starts a run again whose worker or machine was lost."""
@@ -182,7 +181,7 @@ class RayHandle:
     def _tell(self, line: str) -> None:
         self._job.log.parent.mkdir(parents=True, exist_ok=True)
         with self._job.log.open("a", encoding="utf-8") as log:
-            log.write(f"--- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n{line}\n")
+            log.write(f"{attempt_line()}{line}\n")
 
 
 def _last_line(error: Exception) -> str:

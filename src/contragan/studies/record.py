@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from contragan.core.config import Config
 from contragan.core.errors import UserError
@@ -52,6 +52,12 @@ class Record(Config):
     data: dict[str, str] = Field(default_factory=dict)
     runs: tuple[RecordedRun, ...] = Field(min_length=1)
     study: Study
+
+    @model_validator(mode="after")
+    def _scale_is_the_studys(self) -> Record:
+        if self.scale not in self.study.scales:
+            raise ValueError(f"the study has no scale '{self.scale}'")
+        return self
 
     @property
     def title(self) -> str:

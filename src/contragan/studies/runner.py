@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from contextlib import suppress
@@ -197,7 +198,8 @@ class Runner:
         if is_done(self._folder(run), run.recorded):
             self._finish(run)
             return
-        said = last_line(self._log(run)).removeprefix("error: ")
+        said = last_line(self._log(run)).removeprefix("error: ") or "it said nothing"
+        died = f"{_ending(code)}; the end of its output: {said}"
         if code == BAD_INPUT and is_locked(self._folder(run)):
             run.attempts -= 1
             self._leave(run)
@@ -206,11 +208,11 @@ class Runner:
         elif code == COLLAPSED:  # the same settings and seed would collapse again
             self._give_up(run, f"the collapse guard ended it: {said}")
         elif run.attempts >= ATTEMPTS:
-            self._give_up(run, f"died {ATTEMPTS} times ({_ending(code)}): {said}")
+            self._give_up(run, f"died {ATTEMPTS} times ({died})")
         else:
             run.kind, run.iteration = "waiting", saved_iteration(self._folder(run))
             self._waiting.appendleft(run)
-            self.view.line(f"{run.name} died ({_ending(code)}) and is tried again: {said}")
+            self.view.line(f"{run.name} died and is tried again ({died})")
 
     def _note_progress(self, run: Progress) -> None:
         iteration = last_iteration(self._folder(run))
@@ -272,4 +274,10 @@ class Runner:
 
 
 def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    """In words, the signal that a negative exit code stands for, or the code."""
+    if code >= 0:
+        return f"exit code {code}"
+    if -code not in list(signal.Signals):
+        return f"signal {-code}"
+    name = signal.Signals(-code).name
+    return f"{name}, as where memory is short" if name == "SIGKILL" else name

@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,8 @@ from contragan.studies.record import RecordedRun
 Kind = Literal["done", "running", "waiting", "failed"]
 
 _TAIL = 1 << 16
+
+_ATTEMPT = "--- "
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class RunState:
 def log_file(pool: Path, name: str) -> Path:
     """Where a run's output goes, beside the run."""
     return pool / f"{name}.log"
+
+
+def attempt_line() -> str:
+    """The line that begins an attempt in a run's log."""
+    return f"{_ATTEMPT}{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n"
 
 
 def failure_file(pool: Path, name: str) -> Path:
@@ -87,9 +95,10 @@ def last_iteration(folder: Path) -> int:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that says something."""
-    lines = [line.strip() for line in _tail(path).decode(errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "it said nothing")
+    """The last line that the last attempt in a log has written; empty where there is none."""
+    lines = _tail(path).decode(errors="replace").splitlines()
+    last = next((line for line in reversed(lines) if line.strip()), _ATTEMPT)
+    return "" if last.startswith(_ATTEMPT) else last.strip()
 
 
 def _tail(path: Path) -> bytes:

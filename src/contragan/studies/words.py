@@ -134,9 +134,10 @@ def scale_line(results: Results) -> str:
 def legend(results: Results) -> list[str]:
     """What a reader has to know of the numbers: protocols, machine, what is not in them."""
     lines = [
-        f"ours: {title(results.main_score)}, mean ± sample standard deviation (runs) of each run's "
-        "best evaluation, the one of its lowest Fréchet distance (its other scores are those of "
-        "the same evaluation; the last counts where no distance was measured), and of its last"
+        f"ours: {title(results.main_score)}, as mean ± sample standard deviation (number of runs), "
+        "at each run's best evaluation and at its last",
+        "the best evaluation is that of the lowest Fréchet distance, for all scores; where no "
+        "distance was measured, it is the last",
     ]
     lines += _score_lines(results)
     lines += _published_lines(results)
