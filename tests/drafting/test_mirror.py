@@ -2,14 +2,15 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from contragan.drafting.mirror import Mirroring, mirroring, verdict
-from contragan.inspection.found import find
+from contragan.drafting.mirror import Mirroring, mirroring, some_images, verdict
+from contragan.inspection.found import Found, find
 
 NAMES = ("left", "right", "ring")
 
@@ -90,3 +91,21 @@ def test_left_and_right_are_what_mirroring_exchanges(tmp_path: Path) -> None:
     assert not looked_at(tmp_path / "sides", {"left": left, "right": right}).safe
     upper, lower = np.s_[:16], np.s_[16:]
     assert looked_at(tmp_path / "ends", {"upper": upper, "lower": lower}).safe  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "looked_at", "of_each"),
+    [(3, 300, 3, 100), (10, 300, 10, 80), (100, 500, 50, 16), (200, 10, 50, 10), (9, 7, 0, 0)],
+)
+def test_of_each_class_enough_images_are_looked_at(
+    classes: int, each: int, looked_at: int, of_each: int
+) -> None:
+    labels = np.arange(2 * classes * each) % classes
+    is_test = np.arange(len(labels)) >= classes * each
+    rows, chosen = some_images(cast("Found", SimpleNamespace(labels=labels, is_test=is_test)))
+    assert chosen.tolist() == sorted(labels[rows].tolist())
+    assert not is_test[rows].any()
+    counts = np.bincount(chosen, minlength=1)
+    assert (counts > 0).sum() == looked_at
+    assert set(counts[counts > 0].tolist()) == ({of_each} if of_each else set())
+    assert len(set(rows.tolist())) == len(rows)
