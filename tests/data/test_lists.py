@@ -135,6 +135,24 @@ def test_a_bad_row_is_one_line(photos: Path, load: Load, row: str) -> None:
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"file": "photos/0.png", "label": 0.5}', r"line 3: the label of photos/0\.png is 0\.5"),
+        ('{"file": "photos/0.png"}', r"line 3: the label of photos/0\.png is missing"),
+        ("photos/0.png,a", "line 3 is not JSON"),
+        ("[1]", "line 3: expected an object with file and label"),
+    ],
+)
+def test_a_bad_line_of_json_is_counted_with_empty_ones(
+    photos: Path, load: Load, line: str, message: str
+) -> None:
+    table = photos / "l.jsonl"
+    table.write_text('{"file": "photos/1.png", "label": "a"}\n\n' + line + "\n")
+    with pytest.raises(UserError, match=message):
+        load(table)
+
+
 def test_decimal_numbers_are_no_classes(photos: Path, load: Load) -> None:
     rows = [[f"photos/{k}.png", k / 8] for k in range(12)]
     table = _table(photos / "l.csv", [["file", "label"], *rows])

@@ -160,6 +160,25 @@ def test_every_orientation(orientation: int, kind: str, tmp_path: Path, load: Lo
     np.testing.assert_allclose(read[corners], shown[corners].astype(int), atol=12)
 
 
+DAMAGED_EXIF = [
+    b"Exif\0\0no TIFF at all",
+    b"Exif\0\0II*\0\x08\0\0\0\x05\0",  # five entries, and none there
+    b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x0e\0\x02\0\0\xff\xff\0\0\0\x1a",  # a text beyond the end
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as contragan.data.formats has it
+@pytest.mark.parametrize("exif", DAMAGED_EXIF)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_photo_is_read_whatever_its_exif(
+    exif: bytes, suffix: str, tmp_path: Path, load: Load
+) -> None:
+    write = saved(Image.fromarray(PICTURE), suffix, exif=exif, quality=98)
+    read = both_doors(tmp_path / "set", write, load)
+    corners = np.ix_([0, -1], [0, -1])
+    np.testing.assert_allclose(read[corners], PICTURE[corners].astype(int), atol=12)
+
+
 def png16(pixels: np.ndarray, path: Path) -> None:
     """Write (H, W, C) uint16 as PNG, which Pillow does for one channel only."""
     height, width, channels = pixels.shape

@@ -10,6 +10,7 @@ from PIL import Image
 
 from contragan.core.errors import UserError
 from contragan.data import ImageDataset
+from contragan.inspection.found import find
 
 Load = Callable[..., ImageDataset]
 
@@ -66,3 +67,31 @@ def test_damaged_layouts(tiny: Path, load: Load) -> None:
     shutil.rmtree(tiny / "train")
     with pytest.raises(UserError, match="no class folders"):
         load(tiny, kind="tiny_imagenet")
+
+
+def test_the_official_layout_is_read_as_a_users_own_folder_too(tiny: Path, load: Load) -> None:
+    train, val = load(tiny), load(tiny, "test")
+    assert train.class_names == val.class_names == ("n01", "n02", "n03")
+    assert train.class_counts.tolist() == [3, 3, 3]
+    assert val.labels.tolist() == [0, 1, 2]
+    expected = np.asarray(Image.open(tiny / "val" / "images" / "val_1.JPEG"))
+    np.testing.assert_array_equal(val.images[0], expected)
+    found = find(tiny)
+    assert found.layout == (
+        "class folders, with test images in val, whose classes val_annotations.txt lists"
+    )
+    assert (found.held_out, found.is_test.sum()) == (False, 3)
+    (tiny / "val" / "val_annotations.txt").unlink()
+    # Without their classes, a share of the training images is held out instead.
+    train, test = load(tiny), load(tiny, "test")
+    assert (len(train), len(test)) == (6, 3)
+    assert f"{tiny / 'val'} is not laid out as {tiny / 'train'} is, and is left out" in test.notes
+
+
+def test_a_class_may_be_called_images(tiny: Path, load: Load) -> None:
+    shutil.rmtree(tiny / "val")
+    (tiny / "train" / "n01").rename(tiny / "train" / "images")
+    shutil.copytree(tiny / "train" / "images" / "images", tiny / "val" / "images")
+    data = load(tiny, "test")
+    assert data.class_names == ("images", "n02", "n03")
+    assert data.class_counts.tolist() == [3, 0, 0]

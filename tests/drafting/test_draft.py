@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from rich.console import Console
 from contragan.core.errors import UserError
 from contragan.core.resolution import Rectangle, Resolution
 from contragan.drafting import draft as drafting
+from contragan.drafting import measure
 from contragan.drafting.draft import Drafted, draft
-from contragan.drafting.measure import Cost, cost
+from contragan.drafting.measure import Cost, cost, feature_seconds
 from contragan.drafting.mirror import Mirroring
 from contragan.drafting.request import USUAL, DraftRequest
 from contragan.drafting.settings import Draft, widths
+from contragan.drafting.survey import Survey
 from contragan.recipes.gan import build
 from contragan.recipes.schema import parse_recipe
 
@@ -105,6 +108,19 @@ def test_hours_become_iterations(fast: Fast, tmp_path: Path) -> None:
     assert not any("rough" in line for line in long.lines)
 
 
+@pytest.mark.parametrize("iterations", [51, 220, 9_999, 200_000])
+@pytest.mark.parametrize("evaluations", [1, 2, 5])
+def test_short_and_long_trainings_are_evaluated_and_averaged(
+    iterations: int, evaluations: int
+) -> None:
+    made = Draft(Path("x"), True, 32, 32, iterations=iterations, evaluations=evaluations)
+    training = made.recipe().training
+    assert training.evaluate_every_iterations is not None
+    assert math.ceil(iterations / training.evaluate_every_iterations) == evaluations
+    assert training.ema is not None
+    assert training.ema.start_iteration == min(iterations // 10, 1000)
+
+
 def test_the_data_decides(fast: Fast, tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos", {"cat": 40, "dog": 8}, (36, 40))
     made = fast(photos).draft
@@ -123,6 +139,8 @@ def test_the_data_decides(fast: Fast, tmp_path: Path) -> None:
     assert not alone.labelled
     assert alone.image_channels == 1
     assert alone.recipe().conditioning.kind == "unconditional"
+    Image.new("RGB", (40, 36), "red").save(flat / "00.png")
+    assert fast(flat).draft.image_channels == 3  # one is in colour
 
 
 def test_evaluations_take_a_fifth_of_the_time_at_most(
@@ -130,12 +148,44 @@ def test_evaluations_take_a_fifth_of_the_time_at_most(
 ) -> None:
     photos = draw(tmp_path / "photos", {"cat": 12, "dog": 12})
     monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 30.0)
-    made = fast(photos, hours=1.0).draft
+    slow = fast(photos, hours=1.0)
+    made = slow.draft
     assert made.reference == "test"
-    assert made.num_images == 200  # the least that says anything
+    assert (made.evaluations, made.num_images) == (1, 200)  # the least that says anything
+    assert slow.seconds > 3600
+    assert slow.lines[-1] == "note: longer than asked for: evaluations alone take 1 h 52 min here"
     monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 0.01)
     assert fast(photos, hours=1.0).draft.reference == "train"
     assert fast(photos, hours=1.0).draft.num_images == 1000
+
+
+def test_evaluations_count_in_the_time(
+    fast: Fast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 12, "dog": 12})
+    monkeypatch.setattr(drafting, "feature_seconds", lambda extractor, side: 0.3)
+    found = fast(photos, hours=4.0)
+    made = found.draft
+    assert (made.evaluations, made.num_images) == (5, 891)
+    scored = 0.3 * (5 * 891 + 22)  # 22 images are trained on
+    trained = made.iterations * 1e-3 * 32 * made.channels
+    assert found.seconds == pytest.approx(25 + scored + trained, rel=1e-3)
+    assert found.seconds <= 4 * 3600
+
+
+def test_thousands_of_classes_are_not_scored_one_by_one(
+    fast: Fast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple(f"c{index}" for index in range(5000))
+    sizes = np.full((10, 2), 64)
+    seen = Survey(names, np.full(5000, 2), 5000, sizes, False, 0.0, 0, ())
+    monkeypatch.setattr(drafting, "find", lambda path: None)
+    monkeypatch.setattr(drafting, "survey", lambda *_: seen)
+    found = fast(tmp_path, hours=0.5)
+    assert found.seconds <= 1800
+    assert (found.draft.evaluations, found.draft.num_images) == (1, 16490)
+    assert "class_fidelity" not in found.draft.recipe().evaluation.metrics
+    assert any(line.startswith("scores        of classes are left out") for line in found.lines)
 
 
 def test_an_iteration_is_measured() -> None:
@@ -146,6 +196,38 @@ def test_an_iteration_is_measured() -> None:
     assert 0 < small.seconds < large.seconds
     assert 0 < small.memory < large.memory
     assert 0 < small.disk < large.disk
+
+
+def test_the_cost_is_of_one_iteration_and_not_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds: list[float] = []
+    iterated: list[int] = []
+
+    def iterate() -> None:
+        seconds.append(1.0 if iterated else 4.0)
+        iterated.append(1)
+
+    times = SimpleNamespace(total=seconds)
+    runner = SimpleNamespace(times=times, iterate=iterate, check=lambda: None)
+    step = SimpleNamespace(source=SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(measure, "Runner", lambda *_: runner)
+    monkeypatch.setattr(measure, "set_up", lambda *_: (None, None))
+    monkeypatch.setattr(measure, "our_step", lambda *_: (step, None))
+    made = Draft(data=Path("x"), labelled=True, resolution=16, channels=16, batch_size=8)
+    found = cost(made.recipe(), 3)
+    assert found is not None
+    assert found.seconds == 1.0
+    assert len(iterated) == 1 + measure.MOST
+    monkeypatch.setattr(measure, "free_memory", lambda device: 1000)
+    assert cost(made.recipe(), 3) is None
+
+
+def test_features_are_timed_per_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 26.0])
+    monkeypatch.setattr("contragan.drafting.measure.time.perf_counter", lambda: next(clock))
+    seen: list[tuple[int, ...]] = []
+    each = feature_seconds(lambda images: seen.append(images.shape), Rectangle(48, 64))  # type: ignore[arg-type]
+    assert each == 16 / 32
+    assert seen == [(2, 3, 64, 48), (32, 3, 64, 48)]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +270,21 @@ def test_a_few_small_images_are_enlarged(fast: Fast, tmp_path: Path) -> None:
     assert "  enlarge: true  # some images are smaller" in made.draft.text()
     assert "enlarged      2.0% of the images are smaller than 32 pixels" in made.lines
     assert not fast(photos, resolution=16).draft.enlarge
+
+
+def test_sizes_that_few_images_have_are_not_chosen(fast: Fast, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 12})
+    made = fast(draw(photos, {"dog": 12}, (20, 20))).draft
+    assert (made.resolution, made.enlarge) == (16, False)
+
+
+def test_what_cropping_costs_is_said(fast: Fast, tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", {"cat": 15}, (40, 40))
+    console = Console(record=True, width=200)
+    draft(DraftRequest(draw(photos, {"dog": 5}, (40, 64))), console)
+    said = console.export_text()
+    assert "25% of the images lose a fifth or more of their area when they are cropped" in said
+    assert "data.fit=pad keeps all of each" in said
 
 
 def test_small_classes_are_named(fast: Fast, tmp_path: Path) -> None:

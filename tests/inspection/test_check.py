@@ -92,6 +92,13 @@ def test_the_sheet_shows_classes_and_findings(checked: Checked) -> None:
         assert band.std() > 20
 
 
+def test_captions_name_the_file(checked: Checked) -> None:
+    check, _ = checked
+    captions = [text for _, text in found(check, "suspected_labels").pictures]
+    assert "stripes → rings\nstripes/mislabelled.png" in captions
+    assert [text for _, text in found(check, "cropped").pictures] == ["loses 50%\nstripes/wide.png"]
+
+
 def test_the_sheet_counts_what_can_be_read(planted: Path) -> None:
     rows = class_rows(find(planted), {"rings/broken.jpg"})
     assert [name for name, _ in rows] == ["Grünfink (30)", "rings (25)", "stripes (29)", "tiny (3)"]

@@ -8,7 +8,7 @@ import pytest
 from contragan.inspection import copies
 from contragan.inspection.copies import find_copies
 from contragan.inspection.images import SKETCH, Facts, Images
-from contragan.inspection.labels import judge
+from contragan.inspection.labels import judge, obstacle
 
 LABELS = np.arange(40) % 4
 
@@ -107,9 +107,17 @@ def test_a_copy_does_not_vouch_for_a_label() -> None:
     assert sorted(verdict.suspects) == list(range(6))
 
 
-def test_too_little_or_too_much_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_labels_are_not_judged_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = _clusters()
-    few = labels * 0
-    assert judge(features, few, np.arange(125), 4, _nothing) is None
-    monkeypatch.setattr("contragan.inspection.labels.MOST_WORK", 100)
+    assert obstacle(labels, 4) is None
+    for given, why in (
+        (labels * 0, "only one class has 20 images or more, and it takes two such classes"),
+        (np.arange(125), "no class has 20 images or more, and it takes two such classes"),
+    ):
+        assert obstacle(given, 125) == why
+        assert judge(features, given, np.arange(125), 125, _nothing) is None
+    monkeypatch.setattr("contragan.inspection.labels.MOST_WORK", 374)
+    assert "125 images of 3 classes are so many" in (obstacle(labels, 4) or "")
     assert judge(features, labels, np.arange(125), 4, _nothing) is None
+    monkeypatch.setattr("contragan.inspection.labels.MOST_WORK", 375)
+    assert obstacle(labels, 4) is None

@@ -56,7 +56,10 @@ def test_probe_matches_scikit_learn() -> None:
     labels = rng.integers(0, 4, 600)
     centres = rng.normal(size=(4, 12))
     features = (centres[labels] + rng.normal(size=(600, 12))).astype(np.float32) * 3 + 5
-    probe = fit_probe(features, labels, 4)
+    told: list[tuple[int, int]] = []
+    probe = fit_probe(features, labels, 4, lambda done, of: told.append((done, of)))
+    assert told[:3] == [(1, 100), (2, 100), (3, 100)]
+    assert told[-1] == (100, 100)
     standard = (features - features.mean(0)) / features.std(0)
     theirs = LogisticRegression(C=1 / (600 * PROBE_PENALTY), max_iter=500).fit(standard, labels)
     np.testing.assert_allclose(probe.weight.numpy(), theirs.coef_, atol=5e-3)

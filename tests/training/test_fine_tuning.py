@@ -3,6 +3,8 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,16 +14,18 @@ from safetensors.torch import load_file
 
 from contragan.core.errors import UserError
 from contragan.data import ImageDataset
+from contragan.recipes.gan import build
 from contragan.recipes.schema import load_recipe
 from contragan.runs.checkpoint import load_trainer, pointer, read_manifest, save_checkpoint
 from contragan.runs.model import load
 from contragan.runs.run import is_free, open_run
 from contragan.training import fine_tuning
-from contragan.training.fine_tuning import class_starts
+from contragan.training.fine_tuning import class_starts, take_over
 from contragan.training.outcome import Outcome
 from contragan.training.setup import Request
-from contragan.training.starting_point import Source, requested_recipe
+from contragan.training.starting_point import Source, find_source, requested_recipe
 from contragan.training.train import train
+from contragan.training.transfer import ClassStart
 
 NAME = "digits/contragan"
 OTHERS = ["data.classes=['7', '3']", "training.generator_optimizer.learning_rate=1e-3"]
@@ -224,6 +228,53 @@ def test_the_moving_average_goes_on_from_the_one_taken(
     assert changed == tuple(settings)
     fresh, _ = requested_recipe(NAME, tiny, fine_tunes=False)
     assert fresh == load_recipe(NAME, tiny)
+
+
+def test_of_a_run_the_best_checkpoint_is_taken_else_the_last(
+    tmp_path: Path, trained_run: Path
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    quiet = Console(quiet=True)
+    for name in ("step-0000004", "step-0000008"):
+        (run / "checkpoints" / "best").write_text(name)
+        assert find_source(run, quiet).checkpoint.name == name
+        assert find_source(run / "checkpoints" / "step-0000004", quiet).manifest["iteration"] == 4
+    (run / "checkpoints" / "best").unlink()
+    assert find_source(run, quiet).checkpoint.name == "step-0000008"
+
+
+def test_each_network_takes_what_is_its_own(
+    tiny: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moving average goes on from the source's average, and not from its generator."""
+    recipe = load_recipe(NAME, tiny)
+    old, averaged = build(recipe, 3, seed=1), build(recipe, 3, seed=2).generator
+    states = {
+        "generator": old.generator.state_dict(),
+        "generator_ema": averaged.state_dict(),
+        "discriminator": old.discriminator.state_dict(),
+    }
+    monkeypatch.setattr(fine_tuning, "read_network", lambda checkpoint, name: states[name])
+    run = SimpleNamespace(recipe=recipe, path="old", name="old")
+    source = SimpleNamespace(
+        run=run, checkpoint="old", classes=SimpleNamespace(num_classes=3), holds_average=True
+    )
+    gan, average = build(recipe, 2, seed=3), build(recipe, 2, seed=4).generator
+    starts = [ClassStart("b", "same name", 1, "b"), ClassStart("new", "nearest", 0, "a")]
+    taken = take_over(gan, cast("Source", source), starts, recipe)
+    taken.give_average(average)
+    for network, name in (
+        (gan.generator, "generator"),
+        (gan.discriminator, "discriminator"),
+        (average, "generator_ema"),
+    ):
+        assert not taken.networks[name].anew
+        found = network.state_dict()
+        whole = taken.networks[name].whole
+        assert all(torch.equal(found[key], states[name][key]) for key in whole), name
+        assert len(whole) > 30
+    expected = states["generator_ema"]["shared.weight"][[1, 0]]
+    assert torch.equal(average.state_dict()["shared.weight"], expected)
 
 
 def test_a_new_class_starts_from_the_one_that_its_images_look_like(

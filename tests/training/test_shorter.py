@@ -136,7 +136,7 @@ def test_advice_has_one_line_per_way_and_one_to_copy() -> None:
         "with times that are estimated, not measured:"
     )
     assert rest[:2] == [
-        "  fewer iterations, 1 d 22 h:",
+        "  fewer iterations, about 1 d 22 h:",
         "    --set training.total_iterations=16000",
     ]
     assert len(rest) == 6

@@ -144,7 +144,9 @@ def describe_classes(dataset: ImageDataset) -> str:
     each = [f"{name} {count:,}" for name, count in zip(dataset.class_names, counts, strict=True)]
     if len(each) > MOST_NAMED:
         each = [*each[: MOST_NAMED - 2], "...", each[-1]]
-    spread = f", {min(counts):,} to {max(counts):,} of each" if len(counts) > MOST_NAMED else ""
+    few, many = min(counts), max(counts)
+    spread = f", {few:,} of each" if few == many else f", {few:,} to {many:,} of each"
+    spread = spread if len(counts) > MOST_NAMED else ""
     classes = counted(len(counts), "class", "classes")
     split = "training" if dataset.split == "train" else dataset.split
     return f"{len(dataset):,} {split} images of {classes}{spread}: {', '.join(each)}"

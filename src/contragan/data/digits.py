@@ -11,7 +11,7 @@ from contragan.core.errors import UserError
 from contragan.data.arrays import ArrayRows, ArraySource
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import select_classes
-from contragan.data.tree import held_out_mask
+from contragan.data.held_out import held_out_mask
 
 TEST_FRACTION = 0.2
 NAMES = tuple("0123456789")

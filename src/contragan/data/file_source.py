@@ -39,8 +39,8 @@ class FileSource:
 
     ``range_files`` decide the range of values above 8 bits, where these files alone do not: the
     training images decide for the test images. ``layout`` says in words how the images lie and
-    where their classes come from; ``unread`` counts, by suffix, the files beside them that are not
-    read.
+    where their classes come from; ``held_out`` whether the test images are a share of each class,
+    for want of others; ``unread`` counts, by suffix, the files beside them that are not read.
     """
 
     root: Path
@@ -50,6 +50,7 @@ class FileSource:
     notes: tuple[str, ...] = ()
     range_files: Sequence[ImageFile] | None = None
     layout: str = ""
+    held_out: bool = False
     unread: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -78,7 +79,8 @@ class FileSource:
         wanted = [unicodedata.normalize("NFC", name) for name in names]
         if sorted(own) != sorted(wanted):
             return self
-        labels = np.array([wanted.index(name) for name in own])[self.labels]
+        place = {name: k for k, name in enumerate(wanted)}
+        labels = np.array([place[name] for name in own])[self.labels]
         order = np.argsort(labels, kind="stable")
         files = [self.files[row] for row in order.tolist()]
         return replace(self, files=files, labels=labels[order], class_names=tuple(names))

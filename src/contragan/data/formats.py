@@ -62,6 +62,8 @@ MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
 # Pillow warns of images of half as many pixels, which are read.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# And of damaged EXIF and other facts beside the pixels, which are passed over.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @cache

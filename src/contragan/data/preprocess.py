@@ -159,7 +159,7 @@ class Preprocess:
         kind = deep_kind(image)
         values = None if kind is None else deep_values(image)
         image.load()  # a TIFF turns itself, and then forgets how it lay
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        turn = _UPRIGHT.get(_orientation(image))
         if kind is not None and values is not None:
             image = to_eight_bits(
                 values, self._bounds(kind, values), image.info.get("transparency")
@@ -213,10 +213,19 @@ class Preprocess:
         return ground
 
 
+def _orientation(image: Image.Image) -> int:
+    """How an image's EXIF says that it lies; as it is where that is damaged."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # the picture itself is whole, and the parser fails in ways of its own
+        return 1
+    return found if isinstance(found, int) else 1
+
+
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height of an image that was opened and not loaded, as it is to be looked at."""
     # Asked of files with EXIF in front only: others would be decoded, or have the size already.
-    turned = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    turned = "exif" in image.info and _orientation(image) in _SIDEWAYS
     return (image.height, image.width) if turned else image.size
 
 

@@ -18,6 +18,9 @@ LAYOUT = (
 )
 NUM_CLASSES = 200
 
+ANNOTATIONS = "val_annotations.txt"
+"""Lists the images of ``val`` with their classes, as they lie in one folder."""
+
 
 class TinyImageNetConfig(DatasetConfig):
     """Tiny ImageNet: 200 classes of 500 training and 50 validation images, 64 x 64.
@@ -39,7 +42,7 @@ class TinyImageNetConfig(DatasetConfig):
         if len(wnids) < NUM_CLASSES:
             notes.append(f"{path / 'train'} holds {len(wnids)} of Tiny ImageNet's 200 classes")
         keys, class_names = [wnids[i] for i in chosen], [names[i] for i in chosen]
-        classes = _train(path, keys) if split == "train" else _val(path, keys)
+        classes = _train(path, keys) if split == "train" else annotated_images(path / "val", keys)
         return FileSource.from_classes(path, classes, class_names, notes)
 
 
@@ -53,11 +56,21 @@ def _train(root: Path, wnids: Sequence[str]) -> list[list[ImageFile]]:
     return classes
 
 
-def _val(root: Path, wnids: Sequence[str]) -> list[list[ImageFile]]:
-    annotations = root / "val" / "val_annotations.txt"
+def is_annotated(folder: Path) -> bool:
+    """Whether a folder's images lie together, and a file beside them says their classes."""
+    return (folder / ANNOTATIONS).is_file()
+
+
+def annotated_images(folder: Path, wnids: Sequence[str]) -> list[list[ImageFile]]:
+    """The images of each class that ``val_annotations.txt`` in ``folder`` lists.
+
+    Raises:
+        UserError: it is missing or damaged, or lists a file that is not there, or none of a class.
+    """
+    annotations = folder / ANNOTATIONS
     if not annotations.is_file():
         raise UserError(f"{annotations} is missing; expected {LAYOUT}")
-    files = {file.path.rpartition("/")[2]: file for file in images_in(root / "val" / "images")}
+    files = {file.path.rpartition("/")[2]: file for file in images_in(folder / "images")}
     classes: dict[str, list[ImageFile]] = {wnid: [] for wnid in wnids}
     for number, line in enumerate(annotations.read_text(encoding="utf-8").splitlines(), 1):
         fields = line.split()
@@ -66,9 +79,7 @@ def _val(root: Path, wnids: Sequence[str]) -> list[list[ImageFile]]:
         name, wnid = fields[:2]
         if wnid in classes:
             if name not in files:
-                raise UserError(
-                    f"{root / 'val' / 'images' / name} is missing: {annotations} lists it"
-                )
+                raise UserError(f"{folder / 'images' / name} is missing: {annotations} lists it")
             classes[wnid].append(files[name])
     for wnid, found in classes.items():
         if not found:

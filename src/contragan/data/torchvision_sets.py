@@ -34,6 +34,16 @@ class TorchvisionConfig(DatasetConfig):
 
     title: ClassVar[str]
 
+    class_name: ClassVar[str]
+    """What torchvision calls it."""
+
+    @classmethod
+    def dataset(cls) -> Any:
+        """torchvision's class."""
+        from torchvision import datasets
+
+        return getattr(datasets, cls.class_name)
+
     def source(self, split: Split, root: Path | None, downloads: Path) -> Source:
         if root is None:
             path = self._downloaded(downloads, split)
@@ -108,11 +118,6 @@ class _CIFARConfig(TorchvisionConfig):
     # Read here file by file: torchvision's class holds the pixels twice while it loads them.
     label_key: ClassVar[str]
 
-    @staticmethod
-    @abstractmethod
-    def dataset() -> Any:
-        """torchvision's class, for its file names and checksums."""
-
     def _parts(self, split: Split) -> list[tuple[str, str]]:
         dataset = self.dataset()
         parts = dataset.train_list if split == "train" else dataset.test_list
@@ -168,13 +173,8 @@ class CIFAR10Config(_CIFARConfig):
 
     kind: Literal["cifar10"]
     title: ClassVar[str] = "CIFAR-10"
+    class_name: ClassVar[str] = "CIFAR10"
     label_key: ClassVar[str] = "labels"
-
-    @staticmethod
-    def dataset() -> Any:
-        from torchvision.datasets import CIFAR10
-
-        return CIFAR10
 
 
 class CIFAR100Config(_CIFARConfig):
@@ -182,13 +182,8 @@ class CIFAR100Config(_CIFARConfig):
 
     kind: Literal["cifar100"]
     title: ClassVar[str] = "CIFAR-100"
+    class_name: ClassVar[str] = "CIFAR100"
     label_key: ClassVar[str] = "fine_labels"
-
-    @staticmethod
-    def dataset() -> Any:
-        from torchvision.datasets import CIFAR100
-
-        return CIFAR100
 
 
 class MNISTConfig(TorchvisionConfig):
@@ -196,11 +191,12 @@ class MNISTConfig(TorchvisionConfig):
 
     kind: Literal["mnist"]
     title: ClassVar[str] = "MNIST"
+    class_name: ClassVar[str] = "MNIST"
 
     def files(self, split: Split) -> Sequence[str]:
         # torchvision wants both splits' files before it reads either.
         return [
-            f"{self.dataset().__name__}/raw/{name}-ubyte"
+            f"{self.class_name}/raw/{name}-ubyte"
             for prefix in ("train", "t10k")
             for name in (f"{prefix}-images-idx3", f"{prefix}-labels-idx1")
         ]
@@ -215,28 +211,16 @@ class MNISTConfig(TorchvisionConfig):
         data = self.dataset()(root, train=split == "train")
         return ArrayRows(data.data.numpy(), data.targets.numpy().astype(np.int64))
 
-    @staticmethod
-    def dataset() -> Any:
-        """torchvision's class."""
-        from torchvision.datasets import MNIST
-
-        return MNIST
-
 
 class FashionMNISTConfig(MNISTConfig):
     """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28 x 28, grey."""
 
     kind: Literal["fashion_mnist"]  # type: ignore[assignment]
     title: ClassVar[str] = "Fashion-MNIST"
+    class_name: ClassVar[str] = "FashionMNIST"
 
     def names(self, root: Path) -> Sequence[str]:
         return tuple(self.dataset().classes)
-
-    @staticmethod
-    def dataset() -> Any:
-        from torchvision.datasets import FashionMNIST
-
-        return FashionMNIST
 
 
 class SVHNConfig(TorchvisionConfig):
@@ -244,6 +228,7 @@ class SVHNConfig(TorchvisionConfig):
 
     kind: Literal["svhn"]
     title: ClassVar[str] = "SVHN"
+    class_name: ClassVar[str] = "SVHN"
 
     def files(self, split: Split) -> Sequence[str]:
         return [f"{split}_32x32.mat"]
@@ -252,14 +237,10 @@ class SVHNConfig(TorchvisionConfig):
         return DIGIT_NAMES
 
     def download(self, root: Path, split: Split) -> None:
-        from torchvision.datasets import SVHN
-
-        SVHN(root, split, download=True)
+        self.dataset()(root, split, download=True)
 
     def load(self, root: Path, split: Split) -> ArrayRows:
-        from torchvision.datasets import SVHN
-
-        data = SVHN(root, split)
+        data = self.dataset()(root, split)
         return ArrayRows(data.data.transpose(0, 2, 3, 1), data.labels.astype(np.int64))
 
 
@@ -268,6 +249,7 @@ class STL10Config(TorchvisionConfig):
 
     kind: Literal["stl10"]
     title: ClassVar[str] = "STL-10"
+    class_name: ClassVar[str] = "STL10"
 
     def files(self, split: Split) -> Sequence[str]:
         folder = "stl10_binary"
@@ -279,12 +261,8 @@ class STL10Config(TorchvisionConfig):
         )
 
     def download(self, root: Path, split: Split) -> None:
-        from torchvision.datasets import STL10
-
-        STL10(root, split, download=True)
+        self.dataset()(root, split, download=True)
 
     def load(self, root: Path, split: Split) -> ArrayRows:
-        from torchvision.datasets import STL10
-
-        data = STL10(root, split)
+        data = self.dataset()(root, split)
         return ArrayRows(data.data.transpose(0, 2, 3, 1), data.labels.astype(np.int64))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import AfterValidator, Field, field_validator
 
 from contragan.core.errors import UserError
@@ -15,8 +14,16 @@ from contragan.core.words import shortened
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
-from contragan.data.files import ImageFile, has_images, images_in, require_folder, subfolders
+from contragan.data.files import (
+    ImageFile,
+    has_images,
+    images_in,
+    natural_order,
+    require_folder,
+    subfolders,
+)
 from contragan.data.formats import LeftOut
+from contragan.data.held_out import held_out_source
 from contragan.data.layout import (
     NO_CLASS,
     TEST_WORDS,
@@ -31,6 +38,7 @@ from contragan.data.layout import (
 from contragan.data.lists import Listed, find_list, unused_list
 from contragan.data.place import located, short_of
 from contragan.data.preprocess import BACKGROUND, Fit, Preprocess, known_colour
+from contragan.data.tiny_imagenet import ANNOTATIONS, annotated_images, is_annotated
 
 LAYOUT = "PATH/train/<class>/*.jpg with PATH/test/<class>/*.jpg, or PATH/<class>/*.jpg"
 IMAGENET_LAYOUT = (
@@ -132,60 +140,96 @@ def tree_source(
 ) -> FileSource:
     """A split of a folder of class folders; classes are the training folders, numbers counting.
 
-    A folder of images without class folders has one class.
+    A folder of images without class folders has one class. A test folder whose images lie together,
+    as Tiny ImageNet's do, is used where ``val_annotations.txt`` says their classes.
 
     Raises:
         UserError: no images, a class folder without images, or folders that may be either splits
             or classes.
     """
-    outer, root = root, innermost(root)
+    place = _find_splits(root, test_words)
+    left_out = LeftOut()
+    keys, class_names, classes = _training_classes(place, wanted, names, left_out)
+    notes = [*place.notes]
+    if place.test is None:
+        notes += _line(left_out, place.train)
+        source = held_out_source(place.root, classes, class_names, split, test_fraction, notes)
+    elif split == "train":
+        notes += _line(left_out, place.train)
+        source = FileSource.from_classes(place.root, classes, class_names, notes)
+    else:
+        left_out = LeftOut()
+        tested, more = _test_classes(place.test, keys, left_out, wanted is not None)
+        notes += [*more, *_line(left_out, place.test)]
+        training = [file for files in classes for file in files]
+        source = FileSource.from_classes(place.root, tested, class_names, notes, training)
+    layout = "class folders" if place.keys else "images without classes"
+    if place.test is not None:
+        layout += f", with test images in {place.test.name}"
+        layout += f", whose classes {ANNOTATIONS} lists" if is_annotated(place.test) else ""
+    return replace(source, layout=layout, unread=dict(left_out.unread))
+
+
+@dataclass(frozen=True)
+class _Splits:
+    """Where images lie: ``keys`` are the class folders in ``train``; ``test`` is None where a share
+    of the training images is held out instead."""
+
+    root: Path
+    train: Path
+    test: Path | None
+    keys: Sequence[str]
+    notes: tuple[str, ...]
+
+
+def _find_splits(outer: Path, test_words: Sequence[str]) -> _Splits:
+    root = innermost(outer)
     split_tree = is_split_tree(root)
     train = split_folders(root, TRAIN_WORDS)[0] if split_tree else root
     tests = split_folders(root, test_words) if split_tree else []
     keys = subfolders(train)
-    usable = subfolders if keys else has_images
-    held_out = next((folder for folder in tests if usable(folder)), None)
     if keys and not split_tree and all(map(split_word, keys)):
         raise UserError(
             f"{root} holds {' and '.join(keys)}, but no folder called train; expected {LAYOUT}"
         )
+    test = next(
+        (one for one in tests if (_has_classes(one, keys) if keys else has_images(one))), None
+    )
     notes = [] if outer == root else [f"reading {root}, the only folder in {outer}"]
-    if tests and held_out is None:
+    if tests and test is None:
         notes.append(f"{tests[0]} is not laid out as {train} is, and is left out")
-    left_out = LeftOut()
+    return _Splits(root, train, test, keys, tuple(notes))
+
+
+_TOGETHER = {"images", "image", "imgs", "img"}
+"""What a folder is called that is not of a class, but holds images of all."""
+
+
+def _has_classes(folder: Path, keys: Sequence[str]) -> bool:
+    """Whether the classes of a test folder's images are known."""
+    inside = set(subfolders(folder))
+    return is_annotated(folder) or bool(inside - (_TOGETHER - set(keys)))
+
+
+def _training_classes(
+    place: _Splits, wanted: Sequence[str] | None, names: Namer, left_out: LeftOut
+) -> tuple[Sequence[str], Sequence[str], list[list[ImageFile]]]:
+    """Folders, names and images of the classes that are ``wanted``; no folders for one class."""
+    train, keys = place.train, place.keys
     if keys:
         if wanted is None:
             refuse_wrong_level(train, _REMEDY)
         all_names = names(keys)
         chosen = select_classes(wanted, keys, all_names, str(train))
-        keys, class_names = [keys[i] for i in chosen], [all_names[i] for i in chosen]
         left_out.beside_classes += len(images_in(train, left_out, deep=False))
-        classes = [images_of_class(train / key, left_out) for key in keys]
-    else:
-        class_names, classes = [NO_CLASS], [images_in(train, left_out)]
-        if not classes[0]:
-            found = f" ({line})" if (line := left_out.line("it")) else ""
-            raise UserError(f"no class folders and no images in {train}{found}; expected {LAYOUT}")
-    if split == "test" and held_out is not None:
-        left_out = LeftOut()
-        training = [file for files in classes for file in files]
-        if keys:
-            classes, more = _held_out_classes(held_out, keys, left_out, wanted is not None)
-            notes += more
-        else:
-            classes = [images_in(held_out, left_out)]
-        notes += _line(left_out, held_out)
-        source = FileSource.from_classes(root, classes, class_names, notes, training)
-    elif held_out is not None:
-        notes += _line(left_out, train)
-        source = FileSource.from_classes(root, classes, class_names, notes)
-    else:
-        notes += _line(left_out, train)
-        source = held_out_source(root, classes, class_names, split, test_fraction, notes)
-    layout = "class folders" if keys else "images without classes"
-    if held_out is not None:
-        layout += f", with test images in {held_out.name}"
-    return replace(source, layout=layout, unread=dict(left_out.unread))
+        chosen_keys = [keys[k] for k in chosen]
+        classes = [images_of_class(train / key, left_out) for key in chosen_keys]
+        return chosen_keys, [all_names[k] for k in chosen], classes
+    images = images_in(train, left_out)
+    if not images:
+        found = f" ({line})" if (line := left_out.line("it")) else ""
+        raise UserError(f"no class folders and no images in {train}{found}; expected {LAYOUT}")
+    return [], [NO_CLASS], [images]
 
 
 def listed_source(
@@ -232,42 +276,15 @@ def _line(left_out: LeftOut, where: Path) -> list[str]:
     return [] if line is None else [line]
 
 
-def held_out_source(
-    root: Path,
-    classes: Sequence[list[ImageFile]],
-    class_names: Sequence[str],
-    split: Split,
-    test_fraction: float,
-    notes: Sequence[str],
-    missing: str = "test folder",
-) -> FileSource:
-    """A split of classes of which a share is held out for testing, always the same.
-
-    Raises:
-        UserError: no class has two images.
-    """
-    shares = [_share(files, test_fraction, split) for files in classes]
-    every = [file for files in classes for file in files]
-    if len(every) == len(classes):
-        raise UserError(
-            f"every class in {root} has a single image, so none can be held out for testing: add "
-            "images, or give the test images in a folder PATH/test/<class>/"
-        )
-    single = [name for name, files in zip(class_names, classes, strict=True) if len(files) == 1]
-    note = f"no {missing} in {root}: {test_fraction:.0%} of each class is held out for testing"
-    if single:
-        have = "class has" if len(single) == 1 else "classes have"
-        note += (
-            f"; {len(single):,} {have} a single image, which trains and is not tested: "
-            f"{shortened(single, 5)}"
-        )
-    return FileSource.from_classes(root, shares, class_names, [*notes, note], every)
-
-
-def _held_out_classes(
+def _test_classes(
     folder: Path, keys: Sequence[str], left_out: LeftOut, restricted: bool
 ) -> tuple[list[list[ImageFile]], list[str]]:
-    present = subfolders(folder)
+    """Images of each class in a test folder, and lines on classes that are not in both splits."""
+    if not keys:
+        return [images_in(folder, left_out)], []
+    if is_annotated(folder):
+        return annotated_images(folder, keys), []
+    present, trained = set(subfolders(folder)), set(keys)
     classes = [images_in(folder / key, left_out) if key in present else [] for key in keys]
     left_out.beside_classes += len(images_in(folder, left_out, deep=False))
     if not any(classes):
@@ -276,24 +293,17 @@ def _held_out_classes(
             f"{', ...' if len(keys) > 5 else ''}); expected {LAYOUT}"
         )
     notes = []
-    extra = [name for name in present if name not in set(keys)]
+    extra = present - trained
     if extra and not restricted:
-        notes.append(f"{len(extra)} classes in {folder} are not in train and are left out")
+        are = "class is" if len(extra) == 1 else "classes are"
+        notes.append(
+            f"{len(extra):,} test {are} left out, as {folder.name} has images of "
+            f"{shortened(sorted(extra, key=natural_order), 4)} and the training images do not"
+        )
     missing = [key for key, files in zip(keys, classes, strict=True) if not files]
     if missing:
-        notes.append(f"{len(missing)} training classes have no images in {folder}: {missing[0]}...")
+        have = "class has" if len(missing) == 1 else "classes have"
+        notes.append(
+            f"{len(missing):,} training {have} no images in {folder}: {shortened(missing, 4)}"
+        )
     return classes, notes
-
-
-def _share(files: list[ImageFile], test_fraction: float, split: Split) -> list[ImageFile]:
-    is_test = held_out_mask(len(files), test_fraction)
-    return [file for file, test in zip(files, is_test, strict=True) if test == (split == "test")]
-
-
-def held_out_mask(count: int, test_fraction: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which of ``count`` images are held out: always the same, never all, at least one of two."""
-    num_test = min(max(round(count * test_fraction), 1), count - 1)
-    mask = np.zeros(count, np.bool_)
-    # Shuffled: neighbours in a folder are often frames of one scene or strokes of one hand.
-    mask[np.random.Generator(np.random.Philox(key=count)).permutation(count)[:num_test]] = True
-    return mask

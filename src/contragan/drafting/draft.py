@@ -15,6 +15,7 @@ from contragan.core.errors import UserError
 from contragan.core.resolution import Rectangle, Resolution, height_width, spelled
 from contragan.core.words import duration
 from contragan.data.splits import unpack
+from contragan.drafting.explanation import ENOUGH, lines, reasons
 from contragan.drafting.measure import Cost, cost, feature_seconds
 from contragan.drafting.mirror import Mirroring, mirroring
 from contragan.drafting.request import USUAL, DraftRequest
@@ -22,16 +23,17 @@ from contragan.drafting.settings import FEW_IMAGES, Draft, widths
 from contragan.drafting.survey import Survey, survey
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.networks import efficientnet_lite0
-from contragan.inspection.aspect import rectangle, shape_in_words
+from contragan.inspection.aspect import rectangle
 from contragan.inspection.found import find
+from contragan.inspection.labels import MOST_WORK
 from contragan.models.base import check_resolution
 from contragan.models.residual import LAYOUTS
 
 SMALL, FULL = 128, 224
 """Sides at which EfficientNet sees images here, and in evaluations."""
 
-ENOUGH, MANY, MOST = 10_000, 20_000, 200_000
-"""Iterations that a resolution should get, those that a wider network should get, and the most."""
+MANY, MOST = 20_000, 200_000
+"""Iterations that a wider network should get, and the most."""
 
 FEWEST = 50
 """Iterations below which no recipe is written."""
@@ -44,6 +46,12 @@ SMALL_SHARE = 0.05
 
 STARTING = 25.0
 """Seconds until the first iteration, beside decoding."""
+
+EVALUATED = 0.1
+"""Share of the time that generated images of all evaluations may take, and real ones as much."""
+
+LEAST_EVALUATED, LEAST_OF_EACH = 200, 10
+"""Generated images below which a score says nothing, in all and of each class."""
 
 UNBALANCED = 3
 """How many times as many images the largest class has as the smallest, from which on all classes
@@ -134,6 +142,38 @@ def _decide(
     base = _with_evaluation(_base(request, seen, mirror, sizes[0]), seen, available, each)
     scored = (base.evaluations * base.num_images + _real_images(base, seen)) * each
     seconds = max(available - scored, 0.25 * available)
+    final, chosen = _network(base, sizes, seconds, len(seen.class_names), progress)
+    if final.iterations < FEWEST:
+        needed = (STARTING + scored + FEWEST * chosen.seconds) / SHARE / 3600
+        needed = math.ceil(100 * needed) / 100
+        raise UserError(
+            f"--hours {request.hours:g} are {final.iterations} iterations of {chosen.seconds:.2g} "
+            f"s here, too few to learn from: give at least --hours {needed:g}, or a smaller "
+            "--resolution"
+        )
+    spent = STARTING + scored + final.iterations * chosen.seconds
+    final = replace(final, enlarge=seen.large_enough(final.resolution) < 1)
+    final = replace(final, reasons=reasons(final, seen, mirror, request, chosen))
+    told = lines(final, seen, mirror, request, chosen)
+    if spent > 3600 * request.hours:
+        told.append(f"note: longer than asked for: evaluations alone take {duration(scored)} here")
+    pixels = seen.num_train * math.prod(height_width(final.resolution)) * final.image_channels
+    memory, disk = chosen.memory + pixels, chosen.disk + pixels
+    return Drafted(final, spent, memory, disk, tuple(told), seen.unreadable)
+
+
+def _network(
+    base: Draft,
+    sizes: list[Resolution],
+    seconds: float,
+    num_classes: int,
+    progress: Callable[[int, int], None],
+) -> tuple[Draft, Cost]:
+    """The largest size and the widest network that get enough iterations in ``seconds``, measured.
+
+    Raises:
+        UserError: not even the narrowest of the smallest fits in memory.
+    """
     measured: dict[tuple[Resolution, int], Cost | None] = {}
     total = sum(len(widths(size)) for size in sizes)
 
@@ -141,7 +181,7 @@ def _decide(
         if (size, channels) not in measured:
             progress(len(measured), total)
             trial = replace(base, resolution=size, channels=channels)
-            measured[size, channels] = cost(trial.recipe(), len(seen.class_names))
+            measured[size, channels] = cost(trial.recipe(), num_classes)
         return measured[size, channels]
 
     def iterations(size: Resolution, channels: int) -> float:
@@ -161,26 +201,7 @@ def _decide(
             f"even {spelled(size)} with {channels} channels does not fit in this machine's memory"
         )
     count = _rounded(min(iterations(size, channels), MOST))
-    if count < FEWEST:
-        needed = (STARTING + scored + FEWEST * chosen.seconds) / SHARE / 3600
-        needed = math.ceil(100 * needed) / 100
-        raise UserError(
-            f"--hours {request.hours:g} are {count} iterations of {chosen.seconds:.2g} s here, too "
-            f"few to learn from: give at least --hours {needed:g}, or a smaller --resolution"
-        )
-    spent = STARTING + scored + count * chosen.seconds
-    final = replace(
-        base,
-        resolution=size,
-        channels=channels,
-        iterations=count,
-        enlarge=seen.large_enough(size) < 1,
-    )
-    final = replace(final, reasons=_reasons(final, seen, mirror, request, chosen))
-    pixels = seen.num_train * math.prod(height_width(size)) * final.image_channels
-    lines = _lines(final, seen, mirror, request, chosen)
-    memory, disk = chosen.memory + pixels, chosen.disk + pixels
-    return Drafted(final, spent, memory, disk, tuple(lines), seen.unreadable)
+    return replace(base, resolution=size, channels=channels, iterations=count), chosen
 
 
 def _rounded(count: float) -> int:
@@ -209,89 +230,29 @@ def _base(request: DraftRequest, seen: Survey, mirror: Mirroring, size: Resoluti
 
 
 def _with_evaluation(base: Draft, seen: Survey, seconds: float, each: float) -> Draft:
-    """Evaluations that take about a fifth of the time at most, images at ``each`` seconds."""
-    affordable = int(0.1 * seconds / each)
+    """Evaluations that take about a fifth of the time at most, images at ``each`` seconds.
+
+    Where time is short there are fewer of them, and then fewer images of each class.
+    """
+    affordable = int(EVALUATED * seconds / each)
     classes = len(seen.class_names)
     if seen.num_train > affordable:
         probe = min(max(affordable // 2, 20 * classes), 5000)
         base = replace(base, reference="test", probe_images=probe)
-    wanted = min(max(100 * classes, 1000), 5000)
-    least = max(200, 10 * classes)
-    return replace(base, num_images=max(min(wanted, affordable // base.evaluations), least))
+    least = max(LEAST_EVALUATED, LEAST_OF_EACH * classes)
+    wanted = max(min(max(100 * classes, 1000), 5000), least)
+    evaluations = min(base.evaluations, max(affordable // least, 1))
+    return replace(
+        base,
+        evaluations=evaluations,
+        num_images=min(wanted, max(affordable // evaluations, LEAST_EVALUATED)),
+        class_scores=min(base.probe_images, seen.num_train) * classes <= MOST_WORK,
+    )
 
 
 def _real_images(base: Draft, seen: Survey) -> int:
     """Real images whose features the first evaluation takes."""
     if base.reference == "train":
         return seen.num_train
-    return seen.num_test + min(base.probe_images, seen.num_train) * base.labelled
-
-
-def _reasons(
-    final: Draft, seen: Survey, mirror: Mirroring, request: DraftRequest, chosen: Cost
-) -> dict[str, str]:
-    each = f"{chosen.seconds:.2g} s per iteration here"
-    reasons = {
-        "data.resolution": _why_size(final, seen, request),
-        "data.horizontal_flip": mirror.why,
-        "generator.channels": f"{each}; wider networks draw better, and take longer",
-        "training.total_iterations": f"what {request.hours:g} hours allow, evaluations included",
-        "evaluation.num_images": f"about {final.num_images // len(seen.class_names)} per class",
-    }
-    if final.few_images:
-        reasons["augmentation"] = f"{seen.num_train:,} images are few: D would learn them by heart"
-    if final.reference == "test":
-        reasons["evaluation.reference"] = "comparing with all training images would take long"
-    if final.enlarge:
-        reasons["data.enlarge"] = "some images are smaller than the resolution"
-    if final.balanced:
-        reasons["data.sampling"] = "classes differ in size: all are drawn and generated alike often"
-    if final.labelled:
-        reasons["conditioning"] = "Eq. 7, which keeps the classes apart (docs/methods.md)"
-    return reasons
-
-
-def _why_size(final: Draft, seen: Survey, request: DraftRequest) -> str:
-    if request.resolution is not None:
-        return "asked for"
-    if isinstance(final.resolution, Rectangle):
-        assert seen.shape is not None
-        shape = f"most images are about {shape_in_words(seen.shape)}"
-        return f"{shape}, and {request.hours:g} hours allow no larger one; width x height"
-    return f"the largest that {request.hours:g} hours and these images allow"
-
-
-def _lines(
-    final: Draft, seen: Survey, mirror: Mirroring, request: DraftRequest, chosen: Cost
-) -> list[str]:
-    """The choices for people, one line each."""
-    size = final.resolution
-    why = _why_size(final, seen, request)
-    flips = "on" if final.mirror else "off"
-    kind = "none: there are enough images"
-    if final.few_images:
-        kind = "ADA" if final.mirror else "DiffAugment, which mirrors nothing"
-        kind += f": {seen.num_train:,} images are few"
-    lines = [
-        f"resolution    {spelled(size)}: {why}",
-        f"width         {final.channels} channels in both networks: {chosen.seconds:.2g} s per "
-        "iteration here",
-        f"batch         {final.batch_size}",
-        f"mirroring     {flips}: {mirror.why}",
-        f"augmentation  {kind}",
-        f"length        {final.iterations:,} iterations, {final.evaluations} evaluations of "
-        f"{final.num_images:,} images",
-    ]
-    if final.labelled:
-        lines.insert(3, "conditioning  2C loss with Eq. 7, which keeps the classes apart")
-    if final.balanced:
-        lines.append("classes       unlike in size: all are drawn and generated alike often")
-    if final.enlarge:
-        share = 1 - seen.large_enough(size)
-        lines.append(f"enlarged      {share:.1%} of the images are smaller than {size} pixels")
-    if final.iterations < ENOUGH // 2:
-        lines.append(
-            f"note: {final.iterations:,} iterations make rough pictures; "
-            f"{ENOUGH:,} would take {duration(ENOUGH * chosen.seconds)}"
-        )
-    return lines
+    probed = min(base.probe_images, seen.num_train) if base.judges_classes else 0
+    return seen.num_test + probed

@@ -23,6 +23,11 @@ MOST_IMAGES, PER_CLASS, FEWEST = 800, 100, 8
 
 AT_ONCE = 32
 
+MOST_CLASSES = MOST_IMAGES // (2 * FEWEST)
+"""Classes that are looked at: of more, too few images of each would be."""
+
+TOO_FEW = "there are too few labelled images to tell whether it changes them"
+
 KNOWN = 2.0
 """How many times better than guessing the probe must be to be asked."""
 
@@ -50,7 +55,9 @@ def mirroring(
     Where the probe is right less often about mirror images, and not by chance (an exact test of
     the answers that changed), mirroring changes what an image shows: digits and letters.
     """
-    rows, labels = _some(found)
+    rows, labels = some_images(found)
+    if not len(rows):
+        return Mirroring(False, TOO_FEW)
     plain, mirrored, kept = [], [], []
     for at in range(0, len(rows), AT_ONCE):
         squares = []
@@ -79,7 +86,7 @@ def verdict(
     counts = np.bincount(labels, minlength=len(class_names))
     classes = np.flatnonzero(counts >= FEWEST)
     if len(classes) < 2:
-        return Mirroring(False, "there are too few labelled images to tell whether it changes them")
+        return Mirroring(False, TOO_FEW)
     place = np.full(len(class_names), -1)
     place[classes] = np.arange(len(classes))
     among = np.flatnonzero(place[labels] >= 0)
@@ -104,14 +111,23 @@ def verdict(
     return Mirroring(True, shares)
 
 
-def _some(found: Found) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of some training images, classes in turn, and their labels."""
+def some_images(found: Found) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of training images that tell of mirroring, and their labels, in the labels' order.
+
+    Of each class as many, of at most :data:`MOST_CLASSES` chosen at random; none where fewer than
+    two classes have enough images.
+    """
     random = np.random.Generator(np.random.Philox(key=0))
     rows = random.permutation(np.flatnonzero(~found.is_test))
-    order = np.argsort(found.labels[rows], kind="stable")
-    rows, labels = rows[order], found.labels[rows[order]]
-    first = np.searchsorted(labels, labels)
-    turn = np.arange(len(rows)) - first
+    large = np.flatnonzero(np.bincount(found.labels[rows], minlength=1) >= FEWEST)
+    if len(large) < 2:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    if len(large) > MOST_CLASSES:
+        large = random.permutation(large)[:MOST_CLASSES]
+    rows = rows[np.isin(found.labels[rows], large)]
+    rows = rows[np.argsort(found.labels[rows], kind="stable")]
+    labels = found.labels[rows]
+    turn = np.arange(len(rows)) - np.searchsorted(labels, labels)  # of an image in its class
     chosen = np.lexsort((labels, turn))
     chosen = chosen[turn[chosen] < PER_CLASS][:MOST_IMAGES]
     chosen = chosen[np.argsort(labels[chosen], kind="stable")]

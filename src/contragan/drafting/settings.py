@@ -29,11 +29,22 @@ def _side(resolution: Resolution) -> float:
     return math.sqrt(math.prod(height_width(resolution)))
 
 
+def _quoted(text: str) -> str:
+    """Text as YAML."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _true(value: bool) -> str:
+    """A truth value as YAML."""
+    return str(value).lower()
+
+
 @dataclass(frozen=True)
 class Draft:
     """Everything that is decided of a recipe.
 
-    ``reasons`` are comments, by the path of the setting that they explain.
+    ``reasons`` are comments, by the path of the setting that they explain. ``class_scores`` says
+    whether classes, where there are any, are few enough to be judged one by one.
     """
 
     data: Path
@@ -51,7 +62,13 @@ class Draft:
     num_images: int = 2000
     reference: Literal["train", "test"] = "train"
     probe_images: int = 10_000
+    class_scores: bool = True
     reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def judges_classes(self) -> bool:
+        """Whether evaluations score classes."""
+        return self.labelled and self.class_scores
 
     @property
     def augmentation(self) -> str:
@@ -73,45 +90,37 @@ class Draft:
 
     def text(self) -> str:
         """The recipe's file."""
-        blocks = doublings(self.resolution)
-        parts = blocks + 1
-        side = _side(self.resolution)
-        attention = side >= 64 and self.channels >= 32
-        # At 64 x 64 at most: attention's cost grows with the fourth power of the side.
-        halvings = max(math.ceil(math.log2(side / 64)), 1)
-        every = max(self.iterations // 20, min(50, self.iterations))
-        labelled = "true" if self.labelled else "false"
-        warm = min(1000, max(self.iterations // 10, 1))
-        conditioning = "\n  ".join(
-            (
-                "kind: contrastive",
-                f"embedding_dim: {128 if self.channels < 32 else 512}",
-                "temperature: 1.0",
-                "weight: 1.0",
-                "positives_in_numerator: false",
-                "same_class_negatives: true",
-                "projection_head: linear",
-            )
-            if self.labelled
-            else ("kind: unconditional",)
+        parts = (
+            f"description: {_quoted(self._description())}\n",
+            self._data(),
+            self._networks(),
+            self._losses(),
+            self._training(),
+            self._evaluation(),
         )
-        metrics = [
-            "frechet_distance",
-            *(["class_fidelity"] if self.labelled else []),
-            "precision_recall",
-        ]
-        lines = f"""\
-description: {json.dumps(self._description(), ensure_ascii=False)}
+        return "".join(f"{line}\n" for line in self._explained("".join(parts).splitlines()))
+
+    def _data(self) -> str:
+        return f"""\
 data:
   kind: folder
-  path: {json.dumps(str(self.data), ensure_ascii=False)}
+  path: {_quoted(str(self.data))}
   resolution: {self.resolution}
   channels: {self.image_channels}
-  horizontal_flip: {str(self.mirror).lower()}
+  horizontal_flip: {_true(self.mirror)}
   fake_labels: training
   sampling: {"balanced" if self.balanced else "natural"}
   test_fraction: 0.1
 {"  enlarge: true" if self.enlarge else ""}
+"""
+
+    def _networks(self) -> str:
+        blocks, side = doublings(self.resolution), _side(self.resolution)
+        parts = blocks + 1
+        attention = side >= 64 and self.channels >= 32
+        # At 64 x 64 at most: attention's cost grows with the fourth power of the side.
+        halvings = max(math.ceil(math.log2(side / 64)), 1)
+        return f"""\
 generator:
   kind: biggan
   latent_dim: {parts * max(120 // parts, 16) if side > 64 else parts * 20}
@@ -119,7 +128,7 @@ generator:
   channels: {self.channels}
   spectral_norm: true
   attention_after_block: {blocks - halvings if attention else "null"}
-  conditional: {labelled}
+  conditional: {_true(self.labelled)}
   batch_norm_eps: 1.0e-5
   batch_norm_momentum: 0.1
   conditional_batch_norm_momentum: 0.1
@@ -130,11 +139,32 @@ discriminator:
   attention_after_block: {halvings if attention else "null"}
   relu_before_shortcut: true
   normalization: none
+"""
+
+    def _losses(self) -> str:
+        conditioning = "  kind: unconditional"
+        if self.labelled:
+            conditioning = f"""\
+  kind: contrastive
+  embedding_dim: {128 if self.channels < 32 else 512}
+  temperature: 1.0
+  weight: 1.0
+  positives_in_numerator: false
+  same_class_negatives: true
+  projection_head: linear"""
+        return f"""\
 conditioning:
-  {conditioning}
+{conditioning}
 adversarial: {{kind: hinge}}
 regularizers: []
 augmentation: {self.augmentation}
+"""
+
+    def _training(self) -> str:
+        every = max(self.iterations // 20, min(50, self.iterations))
+        # The moving average begins early enough to forget the first steps.
+        warm = min(1000, max(self.iterations // 10, 1))
+        return f"""\
 training:
   total_iterations: {self.iterations}
   batch_size: {self.batch_size}
@@ -149,6 +179,13 @@ training:
   checkpoint_every_iterations: {every}
   evaluate_every_iterations: {-(-self.iterations // self.evaluations)}
   evaluate_at_start: false
+"""
+
+    def _evaluation(self) -> str:
+        metrics = ["frechet_distance", "class_fidelity", "precision_recall"]
+        if not self.judges_classes:
+            metrics.remove("class_fidelity")
+        return f"""\
 evaluation:
   features: efficientnet-lite0
   num_images: {self.num_images}
@@ -161,7 +198,6 @@ reference:
   paper: Kang and Park 2020, ContraGAN (NeurIPS)
   note: "written by contragan init for these images and this machine"
 """
-        return "".join(f"{line}\n" for line in self._explained(lines.splitlines()))
 
     def _description(self) -> str:
         method = "ContraGAN with Eq. 7" if self.labelled else "an unconditional GAN"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,9 @@ class RealFeatures:
         arrays = self.cache.load_arrays(probe_key)
         if arrays is not None:
             return LinearProbe.from_arrays(arrays)
-        probe = fit_probe(features, labels, num_classes)
+        told = self.passing.progress
+        progress = None if told is None else partial(told, "fitting the class probe")
+        probe = fit_probe(features, labels, num_classes, progress)
         self.cache.save_arrays(probe_key, probe.arrays())
         return probe
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def check_data(request: CheckRequest, console: Console) -> Check:
         check = _check(found, images, copies, verdict)
         if request.sheet is not None:
             draw_sheet(found, check, partial(progress, "drawing the sheet")).save(request.sheet)
-    return Check(**{**vars(check), "seconds": time.monotonic() - begun})
+    return replace(check, seconds=time.monotonic() - begun)
 
 
 def _check(found: Found, images: Images, copies: Copies, verdict: Verdict | None) -> Check:

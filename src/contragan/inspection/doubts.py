@@ -12,7 +12,7 @@ from contragan.inspection.copies import Copies
 from contragan.inspection.findings import Finding, Level
 from contragan.inspection.found import Found
 from contragan.inspection.images import Images
-from contragan.inspection.labels import Verdict
+from contragan.inspection.labels import Verdict, obstacle
 from contragan.inspection.shapes import percent
 
 ENOUGH = 100
@@ -107,66 +107,56 @@ def _copies(
 def label_findings(
     found: Found, images: Images, verdict: Verdict | None, train_and_test: Labels
 ) -> list[Finding]:
-    """Images that look like another class, and classes that cannot be told apart at all."""
-    names = found.class_names
-    if len(names) < 2:
+    """Images that look like another class, or classes that cannot be told apart at all."""
+    labels = found.labels[images.rows]
+    if len(found.class_names) < 2:
         return []
     if verdict is None:
-        return [
-            Finding(
-                "labels_not_checked",
-                "note",
-                "Labels were not checked: too many images and classes for it, or too few of each.",
-            )
-        ]
-    labels = found.labels[images.rows]
-    findings = []
+        why = obstacle(labels, len(found.class_names))
+        return [Finding("labels_not_checked", "note", f"Labels were not checked: {why}.")]
     right = float((verdict.likely == labels)[verdict.judged].mean())
     chance = float(train_and_test.max() / max(train_and_test.sum(), 1))
     if verdict.judged.sum() >= ENOUGH and right < BARELY * chance:
-        findings.append(
-            Finding(
-                "indistinct_classes",
-                "serious",
-                f"A classifier tells the classes apart no better than a guess: it is right on "
-                f"{percent(right)}, always naming the largest class on {percent(chance)}.",
-                "The labels may be mixed up, or the classes differ in what it cannot see.",
-                1,
-            )
-        )
-        return findings
+        return [_indistinct(right, chance)]
+    return [_suspected(found, images, verdict)] if verdict.suspects else []
+
+
+def _indistinct(right: float, chance: float) -> Finding:
+    return Finding(
+        "indistinct_classes",
+        "serious",
+        f"A classifier tells the classes apart no better than a guess: it is right on "
+        f"{percent(right)}, always naming the largest class on {percent(chance)}.",
+        "The labels may be mixed up, or the classes differ in what it cannot see.",
+        1,
+    )
+
+
+def _suspected(found: Found, images: Images, verdict: Verdict) -> Finding:
+    names = found.class_names
     suspects = verdict.suspects
-    if not suspects:
-        return findings
     rows = images.rows[suspects].tolist()
-    seen = [names[int(k)] for k in verdict.likely[suspects]]
     files = [found.name(row) for row in rows]
+    given = [names[int(found.labels[row])] for row in rows]
+    seen = [names[int(k)] for k in verdict.likely[suspects]]
     shares = [float(share) for share in verdict.confidence[suspects]]
     look = "looks" if len(suspects) == 1 else "look"
-    findings.append(
-        Finding(
-            "suspected_labels",
-            "look",
-            f"{images_of(len(suspects))} {look} like another class than the one given.",
-            "Look at them: some are mislabelled, others only unusual.",
-            len(suspects),
-            tuple(f"{file} looks like {name}" for file, name in zip(files, seen, strict=True)),
-            tuple(
-                {
-                    "file": file,
-                    "class": names[int(found.labels[row])],
-                    "looks_like": name,
-                    "probability": round(share, 4),
-                }
-                for file, row, name, share in zip(files, rows, seen, shares, strict=True)
-            ),
-            tuple(
-                (row, f"{names[int(found.labels[row])]} → {name}")
-                for row, name in zip(rows, seen, strict=True)
-            ),
-        )
+    return Finding(
+        "suspected_labels",
+        "look",
+        f"{images_of(len(suspects))} {look} like another class than the one given.",
+        "Look at them: some are mislabelled, others only unusual.",
+        len(suspects),
+        tuple(f"{file} looks like {name}" for file, name in zip(files, seen, strict=True)),
+        tuple(
+            {"file": file, "class": own, "looks_like": name, "probability": round(share, 4)}
+            for file, own, name, share in zip(files, given, seen, shares, strict=True)
+        ),
+        tuple(
+            (row, f"{own} → {name}\n{file}")
+            for row, own, name, file in zip(rows, given, seen, files, strict=True)
+        ),
     )
-    return findings
 
 
 def known_shares(verdict: Verdict | None, labels: Labels, count: int) -> list[float | None]:

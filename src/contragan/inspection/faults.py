@@ -91,8 +91,8 @@ def class_findings(found: Found, train: Labels, test: Labels) -> list[Finding]:
             )
         ]
     findings = [
-        *_small(names, every, 0, TINY, "serious"),
-        *_small(names, every, TINY, TOO_FEW, "look"),
+        *_small(names, every, 0, TINY, serious=True),
+        *_small(names, every, TINY, TOO_FEW, serious=False),
     ]
     low, high = int(every.argmin()), int(every.argmax())
     times = every[high] / max(int(every[low]), 1)
@@ -126,14 +126,14 @@ def class_findings(found: Found, train: Labels, test: Labels) -> list[Finding]:
 
 
 def _small(
-    names: tuple[str, ...], every: Labels, least: int, below: int, level: str
+    names: tuple[str, ...], every: Labels, least: int, below: int, *, serious: bool
 ) -> list[Finding]:
+    """Classes with at least ``least`` images, and fewer than ``below``."""
     chosen = np.flatnonzero((every >= least) & (every < below))
     if not len(chosen):
         return []
     chosen = chosen[np.argsort(every[chosen], kind="stable")]
     told_of = [f"{names[k]} ({int(every[k]):,})" for k in chosen.tolist()]
-    serious = level == "serious"
     what = "too few to learn anything from" if serious else "so few that they tend to be repeated"
     advice = (
         "Add images, or leave the class out: --set data.classes=[...] names those to keep."

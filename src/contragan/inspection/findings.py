@@ -16,7 +16,7 @@ class Finding:
 
     There are ``count`` of it. ``examples`` are lines that show them, ``items`` the same as JSON
     values, and ``pictures`` rows of the :class:`~contragan.inspection.found.Found` set, each with
-    what to write below.
+    the lines to write below.
     """
 
     name: str

@@ -78,9 +78,8 @@ def find(path: Path) -> Found:
         rows = source.open(own_size)
         assert isinstance(rows, FileRows)
         readings.append(rows.preprocess)
-    held_out = "with test images" not in train.layout
     unread = Counter(train.unread)
-    if not held_out:
+    if not train.held_out:
         unread += Counter(test.unread)
     return Found(
         path=path,
@@ -90,7 +89,7 @@ def find(path: Path) -> Found:
         files=[*train.files, *test.files],
         labels=np.concatenate([train.labels, test.labels]),
         is_test=np.repeat([False, True], [len(train.files), len(test.files)]),
-        held_out=held_out,
+        held_out=train.held_out,
         notes=tuple(dict.fromkeys((*train.notes, *test.notes))),
         unread=unread,
         readings=(readings[0], readings[1]),

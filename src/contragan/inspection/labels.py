@@ -53,6 +53,20 @@ class Verdict:
             return right / np.where(count > 0, count, np.nan)
 
 
+def obstacle(labels: Labels, num_classes: int) -> str | None:
+    """Why the labels of images (M,) cannot be judged, as a clause; None where they can be."""
+    large = int((np.bincount(labels, minlength=num_classes) >= JUDGED).sum())
+    if large < 2:
+        which = "no class has" if large == 0 else "only one class has"
+        return f"{which} {JUDGED} images or more, and it takes two such classes"
+    if len(labels) * large > MOST_WORK:
+        return (
+            f"{len(labels):,} images of {large:,} classes are so many that it would take an hour "
+            "or more; a check of some of the classes judges theirs"
+        )
+    return None
+
+
 def judge(
     features: NDArray[np.float32],
     labels: Labels,
@@ -63,32 +77,33 @@ def judge(
     """Fit a probe to two thirds of the images and judge the others, three times over.
 
     Images of one of ``groups`` (M,), copies of each other, are judged together: a probe that has
-    seen a copy has seen the label. None where fewer than two classes are large enough, or the work
-    is too much.
+    seen a copy has seen the label. None where there is an :func:`obstacle`.
     """
+    if obstacle(labels, num_classes) is not None:
+        return None
     counts = np.bincount(labels, minlength=num_classes)
     judged = counts[labels] >= JUDGED
     large = np.flatnonzero(counts >= JUDGED)
-    if len(large) < 2 or len(labels) * len(large) > MOST_WORK:
-        return None
     place = np.full(num_classes, -1)
     place[large] = np.arange(len(large))
     folds = _folds(groups, labels)
     likely = labels.copy()
     confidence = np.zeros(len(labels), np.float32)
     own = np.ones(len(labels), np.float32)
+
+    def iterated(done: int, of: int) -> None:
+        progress(fold * of + done, FOLDS * of)
+
     for fold in range(FOLDS):
-        progress(fold, FOLDS)
         fitted, asked = judged & (folds != fold), np.flatnonzero(judged & (folds == fold))
         if not len(asked) or not fitted.any():
             continue
-        probe = fit_probe(features[fitted], place[labels[fitted]], len(large))
+        probe = fit_probe(features[fitted], place[labels[fitted]], len(large), iterated)
         chances = probe.probabilities(features[asked])
         best = chances.argmax(1)
         likely[asked] = large[best]
         confidence[asked] = chances[np.arange(len(asked)), best]
         own[asked] = chances[np.arange(len(asked)), place[labels[asked]]]
-    progress(FOLDS, FOLDS)
     wrong = judged & (likely != labels) & (confidence >= SURE) & (own <= DOUBTED)
     asked = np.flatnonzero(wrong)
     asked = asked[_agreed(features, labels, groups, asked, likely[asked])]

@@ -114,7 +114,10 @@ def crop_finding(found: Found, images: Images) -> list[Finding]:
                 {"file": name, "lost": round(float(lost[place]), 4)}
                 for name, place in zip(names, much, strict=True)
             ),
-            tuple((int(images.rows[p]), f"loses {s}") for p, s in zip(much, shares, strict=True)),
+            tuple(
+                (int(images.rows[place]), f"loses {share}\n{name}")
+                for place, share, name in zip(much, shares, names, strict=True)
+            ),
         )
     ]
 

@@ -106,16 +106,17 @@ class _Sheet:
         across = 6
         pictures = one.pictures[:MOST_POINTED_AT]
         for start in range(0, len(pictures), across):
+            lines = 1
             for place, (row, caption) in enumerate(pictures[start : start + across]):
                 x = 10 + place * (wide + 12)
                 self._image(row, x + SIDE // 2)
-                below = self._cut(caption, wide)
-                centre = x + wide / 2
-                self.texts.append(
-                    Text(centre, self.y + SIDE + 2, below, _LINE - 2, "ma", color=FAINT)
-                )
+                for number, line in enumerate(caption.split("\n")):
+                    y = self.y + SIDE + 2 + number * _LINE
+                    below = self._cut(line, wide)
+                    self.texts.append(Text(x + wide / 2, y, below, _LINE - 2, "ma", color=FAINT))
+                    lines = max(lines, number + 1)
                 self.right = max(self.right, x + wide + 10)
-            self.y += SIDE + _LINE + 12
+            self.y += SIDE + lines * _LINE + 12
 
     def picture(self) -> Picture:
         """All of it."""

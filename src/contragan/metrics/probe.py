@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,10 +67,16 @@ class FittedProbe:
     held_out: NDArray[np.int64]
 
 
-def fit_probe(features: np.ndarray, labels: Labels, num_classes: int) -> LinearProbe:
+def fit_probe(
+    features: np.ndarray,
+    labels: Labels,
+    num_classes: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> LinearProbe:
     """Fits the probe to features (N, D) by full-batch L-BFGS, which has no random part.
 
-    Features that never vary get weight zero. ValueError on no samples.
+    Features that never vary get weight zero. ``progress`` hears of each iteration; the last may
+    come early. With thousands of classes it takes minutes. ValueError on no samples.
     """
     from scipy.optimize import minimize
 
@@ -97,12 +103,23 @@ def fit_probe(features: np.ndarray, labels: Labels, num_classes: int) -> LinearP
         total = float(loss) + 0.5 * PROBE_PENALTY * float(weight.square().sum())
         return total, gradient.double().flatten().numpy()
 
+    done = 0
+
+    def count(parameters: NDArray[np.float64]) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, PROBE_ITERATIONS)
+
     solution = minimize(
         loss_and_gradient,
         np.zeros(shape[0] * shape[1]),
         jac=True,
         method="L-BFGS-B",
+        callback=count,
         options={"maxiter": PROBE_ITERATIONS, "ftol": 1e-7, "gtol": 1e-5},
     )
+    if progress is not None:
+        progress(PROBE_ITERATIONS, PROBE_ITERATIONS)
     parameters = torch.from_numpy(solution.x).view(shape).float()
     return LinearProbe(parameters[:, :-1].contiguous(), parameters[:, -1].clone(), shift, scale)

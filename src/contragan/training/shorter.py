@@ -40,7 +40,7 @@ def advice(ways: list[Way]) -> list[str]:
         "makes a run shorter, with times that are estimated, not measured:"
     ]
     for way in ways:
-        lines.append(f"  {way.name}, {duration(way.seconds)}:")
+        lines.append(f"  {way.name}, about {duration(way.seconds)}:")
         lines.append("    " + " ".join(f"--set {setting}" for setting in way.settings))
     return lines
 
