@@ -415,6 +415,7 @@ def test_named_protocols() -> None:
     paper = named_protocol("contragan-paper")
     assert (paper.protocol, paper.num_images, paper.reference) == ("contragan-paper", None, "test")
     assert named_protocol("full").num_images == 50_000
+    assert "class_diversity" in named_protocol("full").metrics
     changed = named_protocol("full", features="efficientnet-lite0", num_images=50_000)
     assert changed.protocol == "full, changed: features"
     with pytest.raises(UserError, match="unknown protocol 'paper': choose from contragan-paper"):

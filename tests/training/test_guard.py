@@ -122,6 +122,9 @@ def test_a_log_alone_says_where_its_run_collapsed() -> None:
     at_the_end = first_collapse(History(distances={100: 10.0, 200: 21.0, 300: 25.0}))
     assert at_the_end is not None
     assert at_the_end.iteration == 200
+    same_image = first_collapse(history({}, *[{"image_difference": 0.005}] * 2))
+    assert same_image is not None
+    assert (same_image.kind, same_image.iteration) == ("identical images", 200)
 
 
 LOGS = json.loads((Path(__file__).parent / "stability_logs.json").read_text())

@@ -114,6 +114,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
             "kernel_distance",
             "inception_score",
             "precision_recall",
+            "class_diversity",
             "intra_class_distance",
             "class_fidelity",
             "memorisation",
