@@ -31,7 +31,7 @@ class Neighbours:
     def summary(self) -> str:
         """The shares of copies, in one line."""
         return (
-            f"{self.title}: {self.copied_share:.1%} of {self.num_images} generated images are as "
+            f"{self.title}: {self.copied_share:.1%} of {self.num_images:,} generated images are as "
             f"near to a training image as copies are; of training images, "
             f"{self.real_copied_share:.1%} are as near to another"
         )

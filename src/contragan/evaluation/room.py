@@ -9,7 +9,7 @@ import torch
 from contragan.core.errors import UserError
 from contragan.core.gaussian import rows_suffice
 from contragan.core.memory import free_memory
-from contragan.core.words import readable
+from contragan.core.words import images_of, readable
 from contragan.evaluation.reference import LabelledImages, same_images, shown_name
 from contragan.features.extractor import FeatureExtractor
 from contragan.features.feature_pass import Keep
@@ -33,16 +33,10 @@ def check_counts(
     need, what = max(fewest, key=lambda asked: asked[0])
     for name, count in (generated, (shown_name(reference), len(reference.images))):
         if count < need:
-            raise UserError(f"{name} holds {_images(count)}: {what} at least {need} in every set")
+            raise UserError(f"{name} holds {images_of(count)}: {what} at least {need} in every set")
     if train is not None and len(train.images) < 2:
-        raise UserError(
-            f"{shown_name(train)} {train.split} holds {_images(len(train.images))}: comparing with "
-            "training images needs at least 2"
-        )
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+        held = f"{shown_name(train)} {train.split} holds {images_of(len(train.images))}"
+        raise UserError(f"{held}: comparing with training images needs at least 2")
 
 
 def check_room(

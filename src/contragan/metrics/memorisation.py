@@ -101,7 +101,7 @@ class Memorisation:
         if lower_bound(copied, count, ALARM_RATE) <= max(CHANCE, self.real_copied_share):
             return None
         return (
-            f"{copied} of {count} generated images ({self.copied_share:.1%}) copy a training "
+            f"{copied:,} of {count:,} generated images ({self.copied_share:.1%}) copy a training "
             f"image; of the training images, {self.real_copied_share:.1%} are as near to another."
         )
 
