@@ -100,7 +100,7 @@ def test_every_download_is_known(tmp_path: Path) -> None:
     sets = [*sets, *(inner for one in sets for inner in one.__subclasses__())]
     made = 0
     for one in sets:
-        if getattr(one, "__abstractmethods__", None):
+        if "kind" not in one.model_fields:  # what several sets share
             continue
         settings = {"resolution": 32, "channels": 3, "horizontal_flip": False}
         kind = one.model_fields["kind"].annotation.__args__[0]  # type: ignore[union-attr]
