@@ -111,6 +111,9 @@ def test_table_4_has_parameters_and_seconds(tmp_path: Path) -> None:
     assert line_of(text, "Tiny ImageNet: published s/iteration")[1:4] == ["0.901", "1.093", "3.586"]
     assert line_of(text, "Tiny ImageNet: s/iteration")[1:] == ["0.250 (1)"] * 9
     assert line_of(text, "Tiny ImageNet: published FID")[3] == "34.090"
+    beside = "- ours s/iteration: the median over a run's log, beside whatever else its machine did"
+    assert beside in text
+    assert "s/iteration" not in render.to_markdown(filled(tmp_path / "other", "paper/table3"))
 
 
 def test_unfinished_runs_are_marked_and_not_counted(tmp_path: Path) -> None:

@@ -167,6 +167,10 @@ def _published_lines(results: Results) -> list[str]:
         whose = "" if len(labels) == max(map(len, lines.values())) else f" of {'; '.join(labels)}"
         said.append(f"published FID{whose}: protocol {protocol}, best evaluation of a run")
     said += [f"{cell.label}: {each.note}" for cell, each in published if each.note]
+    if any(each.seconds is not None for _, each in published):
+        said.append(
+            "ours s/iteration: the median over a run's log, beside whatever else its machine did"
+        )
     if published and results.done and not as_published(results):
         said.append(
             "Ours and the published numbers are of different scales or protocols: compare their "
