@@ -129,12 +129,21 @@ def smaller(recipe: Recipe) -> Iterator[tuple[str, ...]]:
         yield tuple(settings)
 
 
-def work(recipe: Recipe) -> float | None:
-    """About how many multiplications an iteration takes for each image of its batch.
+VALUE = 500
+"""Multiplications that take about as long as what is done to one value of a feature map.
 
-    Those of convolutions in blocks count, which are nearly all. A gradient takes twice as many as
-    the pass that it is of. D sees real and generated images in each of its updates, in which G runs
-    without a gradient. None for networks of the user's own.
+Chosen by ten changes of width, size and attention in three recipes, measured on two cores in bf16:
+their times differ from what is estimated by 15% in the mean, and by 38% at most.
+"""
+
+
+def work(recipe: Recipe) -> float | None:
+    """About how long an iteration takes for each image of its batch, in multiplications.
+
+    Those of convolutions in blocks count, and :data:`VALUE` for each value that these and attention
+    make, which weighs more the narrower networks are. A gradient takes twice as long as the pass
+    that it is of. D sees real and generated images in each of its updates, in which G runs without
+    a gradient. None for networks of the user's own.
     """
     g, d = _generator_work(recipe), _trunk_work(recipe)
     if g is None or d is None:
@@ -144,38 +153,56 @@ def work(recipe: Recipe) -> float | None:
 
 def _generator_work(recipe: Recipe) -> float | None:
     generator, resolution = recipe.generator, recipe.data.resolution
-    area, count = prod(start(resolution)), 0.0
+    area, count, values = prod(start(resolution)), 0.0, 0.0
     if isinstance(generator, DCGANGeneratorConfig):
         for i, o in pairwise(WIDTHS[doublings(resolution)]):
             count += area * 16 * i * o
             area *= 4
+            values += area * o
     elif isinstance(generator, ResidualGeneratorSettings):
         of = layout(resolution)
         for i, o in zip(of.generator_in, of.generator_out, strict=True):
             count += area * (9 * i * o + i * o + 4 * 9 * o * o)
             area *= 4
+            values += area * 3 * o
     else:
         return None
-    return count * generator.channels**2
+    width, after = generator.channels, getattr(generator, "attention_after_block", None)
+    looked_at = 0 if after is None else prod(start(resolution)) * 4**after
+    return count * width**2 + VALUE * (values * width + _attention(looked_at))
 
 
 def _trunk_work(recipe: Recipe) -> float | None:
     trunk, resolution = recipe.discriminator, recipe.data.resolution
     area = prod(height_width(resolution))
-    first, count = recipe.data.channels / getattr(trunk, "channels", 1), 0.0
+    first, count, values = recipe.data.channels / getattr(trunk, "channels", 1), 0.0, 0.0
+    after = getattr(trunk, "attention_after_block", None)
+    looked_at = 0
     if isinstance(trunk, DCGANTrunkConfig):
         outs = WIDTHS[doublings(resolution)][:0:-1]
         for i, o in zip([first, *outs[:-1]], outs, strict=True):
             count += area * 9 * i * o + area // 4 * 16 * o * o
+            values += area * o + area // 4 * o
             area //= 4
     elif isinstance(trunk, ResidualTrunkSettings):
         of = layout(resolution)
-        for i, o, down in zip(
-            [first, *of.trunk_out[:-1]], of.trunk_out, of.downsample, strict=True
+        for block, (i, o, down) in enumerate(
+            zip([first, *of.trunk_out[:-1]], of.trunk_out, of.downsample, strict=True), 1
         ):
-            after = area // 4 if down else area
-            count += area * 9 * i * o + after * (9 * o * o + i * o)
-            area = after
+            halved = area // 4 if down else area
+            count += area * 9 * i * o + halved * (9 * o * o + i * o)
+            values += area * o + halved * 2 * o
+            area = halved
+            if block == after:
+                looked_at = area
     else:
         return None
-    return count * trunk.channels**2
+    return count * trunk.channels**2 + VALUE * (values * trunk.channels + _attention(looked_at))
+
+
+def _attention(positions: int) -> float:
+    """Of an attention map: each position looks at a quarter of them.
+
+    Five of its values cost as much as one of a feature map, since they are never written out.
+    """
+    return positions * positions / 4 / 5
