@@ -38,7 +38,7 @@ def outlook(begin: int = 0, spent: float = 0.0) -> tuple[Outlook, io.StringIO, A
 WARNING = [
     "warning: that is more than 2 days. Ctrl-C saves and stops. What makes a run shorter, with "
     "times that are estimated, not measured:",
-    "  fewer iterations, 1 min:",
+    "  fewer iterations, about 1 min:",
     "    --set training.total_iterations=7",
 ]
 
