@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from contragan.core.errors import UserError
-from contragan.core.words import shortened
+from contragan.core.words import counted, shortened
 from contragan.data.base import Split
 from contragan.data.file_source import FileSource
 from contragan.data.files import ImageFile
@@ -39,11 +39,8 @@ def held_out_source(
     single = [name for name, files in zip(class_names, classes, strict=True) if len(files) == 1]
     note = f"no {missing} in {root}: {test_fraction:.0%} of each class is held out for testing"
     if single:
-        have = "class has" if len(single) == 1 else "classes have"
-        note += (
-            f"; {len(single):,} {have} a single image, which trains and is not tested: "
-            f"{shortened(single, 5)}"
-        )
+        have = counted(len(single), "class has", "classes have")
+        note += f"; {have} a single image, which trains and is not tested: {shortened(single, 5)}"
     source = FileSource.from_classes(root, shares, class_names, [*notes, note], every)
     return replace(source, held_out=True)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from contragan.core.errors import UserError
-from contragan.core.words import shortened
+from contragan.core.words import counted, shortened
 from contragan.data.base import DatasetConfig, Source, Split
 from contragan.data.classes import readable_names, select_classes
 from contragan.data.file_source import FileSource
@@ -295,15 +295,13 @@ def _test_classes(
     notes = []
     extra = present - trained
     if extra and not restricted:
-        are = "class is" if len(extra) == 1 else "classes are"
+        are = counted(len(extra), "test class is", "test classes are")
         notes.append(
-            f"{len(extra):,} test {are} left out, as {folder.name} has images of "
+            f"{are} left out, as {folder.name} has images of "
             f"{shortened(sorted(extra, key=natural_order), 4)} and the training images do not"
         )
     missing = [key for key, files in zip(keys, classes, strict=True) if not files]
     if missing:
-        have = "class has" if len(missing) == 1 else "classes have"
-        notes.append(
-            f"{len(missing):,} training {have} no images in {folder}: {shortened(missing, 4)}"
-        )
+        have = counted(len(missing), "training class has", "training classes have")
+        notes.append(f"{have} no images in {folder}: {shortened(missing, 4)}")
     return classes, notes
