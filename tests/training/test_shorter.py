@@ -2,6 +2,7 @@
 
 import pytest
 
+from contragan.models.dcgan import WIDTHS
 from contragan.recipes.schema import load_recipe
 from contragan.training.shorter import (
     TOO_LONG,
@@ -131,6 +132,18 @@ def test_work_counts_convolutions_and_values_of_both_networks_in_every_update() 
     one = known(work(load_recipe("cifar10/sngan", [*sixteen, *attention])))
     steps = load_recipe("cifar10/sngan").training.discriminator_steps
     assert more - one == pytest.approx((steps + 3) * VALUE * (8 * 8) ** 2 / 20)
+
+
+def test_values_of_dcgan_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: from 4 x 4 to 32 x 32, and back with a full and a halved size in each block."""
+    sizes = ["generator.channels=8", "discriminator.channels=4", "training.discriminator_steps=1"]
+    recipe = load_recipe("cifar10/dcgan", sizes)
+    whole = known(work(recipe))
+    monkeypatch.setattr("contragan.training.shorter.VALUE", 0)
+    g = 8 * (8 * 8 * WIDTHS[3][1] + 16 * 16 * WIDTHS[3][2] + 32 * 32 * WIDTHS[3][3])
+    d = 4 * ((32 * 32 + 16 * 16) * WIDTHS[3][3] + (16 * 16 + 8 * 8) * WIDTHS[3][2])
+    d += 4 * (8 * 8 + 4 * 4) * WIDTHS[3][1]
+    assert whole - known(work(recipe)) == pytest.approx(VALUE * (g + 6 * d + 3 * g + 2 * d))
 
 
 def test_work_grows_with_width_and_size() -> None:
